@@ -1,0 +1,1 @@
+"""Whether it agrees: schemas, agreement between systems, freshness, leftovers."""

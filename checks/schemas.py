@@ -1,0 +1,137 @@
+"""Whether every core table is what it says: one blocking Pandera check per table.
+
+The step that writes a table validates before it writes; these checks read what is stored, so that
+a row changed by hand, by a migration or by another writer is found. In a run they look at the
+rows of that run; run alone, at the whole table, in chunks.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+import dagster as dg
+import pandas as pd
+import pandera.errors
+from sqlalchemy import Connection, text
+
+from resources.store.engine import connected
+from resources.store.frames import read_rows, scalar
+from resources.wiring import Systems
+from sync_assets.domain.frames import Table
+from sync_assets.domain.items import ProductRefs
+from sync_assets.domain.orders import Customers, OrderNotes
+from sync_assets.orders.assets import CORE_ORDER_TABLES, core_key
+
+TABLES: Mapping[str, type[Table]] = {
+    **CORE_ORDER_TABLES,
+    "customers": Customers,
+    "order_notes": OrderNotes,
+    "product_refs": ProductRefs,
+}
+CHUNK = 20_000
+MOST_KEYS = 20
+
+
+def build() -> list[dg.AssetChecksDefinition]:
+    """One check per core table."""
+    return [_check(name, table) for name, table in TABLES.items()]
+
+
+def _check(name: str, table: type[Table]) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=core_key(name),
+        name=f"{name}_keep_their_schema",
+        blocking=True,
+        description=f"Every row of core.{name} has the columns, types and values it declares.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, systems: dg.ResourceParam[Systems]
+    ) -> dg.AssetCheckResult:
+        rows, faults = validate(systems, name, table, context.run.run_id)
+        return dg.AssetCheckResult(
+            passed=not faults,
+            metadata={
+                "rows": rows,
+                "faults": sum(faults.values()),
+                "columns": ", ".join(sorted({column for _, column in faults})),
+                "keys": ", ".join(sorted({key for key, _ in faults})[:MOST_KEYS]),
+            },
+        )
+
+    return check
+
+
+def validate(
+    systems: Systems, name: str, table: type[Table], run_id: str | None
+) -> tuple[int, dict[tuple[str, str], int]]:
+    """Validate a table; answer the rows read and the faults by key and column."""
+    rows, faults = 0, {}
+    with connected(systems.engine) as connection:
+        for frame in _frames(connection, name, table, run_id):
+            rows += len(frame)
+            faults.update(_faults(table, frame))
+        keep_verdict(connection, f"core.{name}", len(faults), systems.now(), run_id)
+    return rows, faults
+
+
+def _frames(
+    connection: Connection, name: str, table: type[Table], run_id: str | None
+) -> Iterator[pd.DataFrame]:
+    """The rows of this run, or all rows when the run wrote none."""
+    columns, key = table.columns(), list(table.Config.unique or [])
+    of_run = "run_id = :run"
+    wrote = scalar(
+        connection,
+        f"select exists (select from core.{name} where {of_run})",  # noqa: S608
+        run=run_id,
+    )
+    where = of_run if wrote else "true"
+    query = f"select {', '.join(columns)} from core.{name} where {where} order by {', '.join(key)}"  # noqa: S608
+    statement = text(query).execution_options(yield_per=CHUNK)
+    result = connection.execute(statement, {"run": run_id})
+    for part in result.mappings().partitions(CHUNK):
+        yield table.frame([dict(row) for row in part])
+
+
+def _faults(table: type[Table], frame: pd.DataFrame) -> dict[tuple[str, str], int]:
+    try:
+        table.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        key = list(table.Config.unique or [])
+        found: dict[tuple[str, str], int] = {}
+        for case in errors.failure_cases.to_dict("records"):
+            place = case["index"]
+            row = frame.iloc[int(place)] if not pd.isna(place) else None
+            named = "/".join(str(row[column]) for column in key) if row is not None else "table"
+            found[named, str(case["column"])] = found.get((named, str(case["column"])), 0) + 1
+        return found
+    return {}
+
+
+def keep_verdict(
+    connection: Connection, table: str, failures: int, now: datetime, run_id: str | None
+) -> None:
+    """Remember how the check ended, so that a later plan asks."""
+    connection.execute(
+        text(
+            """
+            insert into ops.verdict (table_name, passed, failures, checked_at, run_id)
+            values (:table, :passed, :failures, :now, :run)
+            on conflict (table_name) do update
+            set passed = excluded.passed, failures = excluded.failures,
+                checked_at = excluded.checked_at, run_id = excluded.run_id
+            """
+        ),
+        {
+            "table": table,
+            "passed": failures == 0,
+            "failures": failures,
+            "now": now,
+            "run": run_id,
+        },
+    )
+
+
+def verdicts(systems: Systems) -> list[dict[str, object]]:
+    """The last verdict of every table."""
+    with connected(systems.engine) as connection:
+        return read_rows(connection, "select * from ops.verdict order by table_name")

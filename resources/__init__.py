@@ -1,0 +1,1 @@
+"""Where it comes from and goes to: settings, HTTP, clients, the store, and stand-ins."""

@@ -1,0 +1,171 @@
+"""A stand-in for an Odoo server, version 18 or 19: what tests and demos may ask of it.
+
+The server it is stands in `odoo_server`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+
+from resources.sandbox import odoo_catalog, odoo_sales, odoo_stock
+from resources.sandbox.odoo_orm import ZERO
+from resources.sandbox.odoo_rows import Row
+from resources.sandbox.odoo_sales import ORDER, Refusal, Step
+from resources.sandbox.odoo_server import OdooServer
+
+Amount = Decimal | str | int
+Stock = Mapping[str, Decimal | int]
+
+
+class OdooStandIn(OdooServer):
+    """One Odoo, to be stocked, hindered and looked into."""
+
+    controls = frozenset(
+        {"order_count", "totals_by_currency", "count", "set_stock", "serialize_races"}
+        | {"refuse", "accept"}
+    )
+
+    @contextmanager
+    def late_commit(self, seconds: float) -> Iterator[None]:
+        """Let writes inside be seen only `seconds` after the start their rows are dated by."""
+        self.late_seconds = seconds
+        try:
+            yield
+        finally:
+            self.late_seconds = 0.0
+
+    def serialize_races(self, times: int) -> None:
+        """Let the next loads lose a race."""
+        self.races = times
+
+    def refuse(
+        self,
+        reason: str,
+        when: Callable[[Row], bool] = lambda order: True,
+        step: Step = "create",
+    ) -> None:
+        """Refuse orders for a reason, on creating (also by load) or on confirming."""
+        self.sales.refusals.append(Refusal(reason, when, step))
+
+    def accept(self) -> None:
+        """Forget all refusals."""
+        self.sales.refusals.clear()
+
+    def next_id(self, model: str, id_: int) -> None:
+        """Let the next new record of a model have this id, which must be above those in use."""
+        if self.tables.ids[model] and id_ <= self.tables.ids[model][-1]:
+            raise ValueError(f"{model} {id_} is not above the ids in use")
+        self.tables.next_id[model] = id_
+
+    def add_product(
+        self,
+        sku: str,
+        name: str,
+        price: Amount,
+        stock: Stock | None = None,
+        *,
+        kind: str = "consu",
+        taxes: Sequence[int] = (),
+    ) -> int:
+        """Add a product and give its variant's id; without `stock`, no stock is kept of it."""
+        with self.writing():
+            return self._product(sku, name, price, stock, kind, taxes)
+
+    def add_products(
+        self,
+        products: Iterable[tuple[str, str, Amount, Stock | None]],
+    ) -> list[int]:
+        """Add many products at once: SKU, name, price, stock by warehouse code."""
+        with self.writing():
+            return [self._product(*product, "consu", ()) for product in products]
+
+    def _product(
+        self,
+        sku: str,
+        name: str,
+        price: Amount,
+        stock: Stock | None,
+        kind: str,
+        taxes: Sequence[int],
+    ) -> int:
+        shared = {"create_date": self.tables.transaction.start, "default_code": sku}
+        shared["write_date"] = shared["create_date"]
+        own = {"name": name, "list_price": Decimal(price), "type": kind, "taxes_id": tuple(taxes)}
+        defaults = {**odoo_catalog.TEMPLATE_DEFAULTS, "is_storable": stock is not None or None}
+        template = self.tables.insert("product.template", {**defaults, **own, **shared})
+        product = self.tables.insert("product.product", {"product_tmpl_id": template, **shared})
+        for code, quantity in (stock or {}).items():
+            odoo_stock.put_on_hand(self.db, product, self._warehouse(code), Decimal(quantity))
+        return product
+
+    def set_stock(self, sku: str, warehouse: str, quantity: Decimal | int) -> None:
+        """Set what a warehouse has of a product."""
+        with self.writing():
+            [product] = self.tables.find("product.product", "default_code", sku)
+            place = self._warehouse(warehouse)
+            odoo_stock.put_on_hand(self.db, product, place, Decimal(quantity))
+
+    def add_tax(
+        self,
+        company: str,
+        name: str,
+        percent: Amount,
+        price_include: bool = False,
+        compound: bool = False,
+    ) -> int:
+        """Add a sales tax; later taxes of a line are taken on top of a `compound` one."""
+        values = {
+            "name": name,
+            "amount": str(percent),
+            "company_id": self._company(company),
+            "price_include_override": "tax_included" if price_include else "tax_excluded",
+            "include_base_amount": compound,
+        }
+        with self.writing():
+            return self.db.create("account.tax", values, {})
+
+    def add_warehouse(self, company: str, code: str, name: str | None = None) -> int:
+        """Add a warehouse of a company."""
+        with self.writing():
+            return odoo_stock.add_warehouse(self.db, self._company(company), code, name or company)
+
+    def add_price_list(self, name: str, currency: str, company: str | None = None) -> int:
+        """Add a price list, from which orders take their currency."""
+        with self.writing():
+            values = {"name": name, "currency_id": self.currency(currency)}
+            if company is not None:
+                values["company_id"] = self._company(company)
+            return self.db.create("product.pricelist", values, {})
+
+    def order_count(self) -> int:
+        """How many orders there are, in whatever state."""
+        return len(self.tables.ids[ORDER])
+
+    def orders_by_ref(self) -> dict[str, list[Row]]:
+        """All orders by customer reference, with names for ids and exact amounts."""
+        found: dict[str, list[Row]] = {}
+        for id_ in self.tables.ids[ORDER]:
+            order = odoo_sales.document(self.db, id_)
+            found.setdefault(order["client_order_ref"] or "", []).append(order)
+        return found
+
+    def totals_by_currency(self, state: str = "sale") -> dict[str, Decimal]:
+        """What the orders of a state come to, by currency."""
+        totals: dict[str, Decimal] = {}
+        for row in self.tables.rows[ORDER].values():
+            if row["state"] == state:
+                currency = self.db.value("res.currency", row["currency_id"], "name")
+                total = row.get("amount_total", ZERO)
+                totals[currency] = totals.get(currency, ZERO) + total
+        return totals
+
+    def count(self, operation: str) -> int:
+        """How often an operation such as `sale.order.load` was called."""
+        return self.calls[operation]
+
+    def _company(self, name: str) -> int:
+        return next(i for i, row in self.tables.rows["res.company"].items() if row["name"] == name)
+
+    def _warehouse(self, code: str) -> int:
+        rows = self.tables.rows["stock.warehouse"]
+        return next(id_ for id_, row in rows.items() if row["code"] == code)

@@ -1,0 +1,324 @@
+"""The shop behind a WooCommerce stand-in: its orders, refunds, notes, customers and products.
+
+This is the Python door for tests and the demo; requests and answers are in `woocommerce.py`.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from resources.sandbox import woocommerce_catalog as catalog
+from resources.sandbox.woocommerce_call import rendered
+from resources.sandbox.woocommerce_orders import Clerk, moment, refund_rows, refund_sum
+from resources.sandbox.woocommerce_refusals import Declined
+from resources.sandbox.woocommerce_shelf import Entry, Shelf, packed
+from resources.sandbox.woocommerce_tax import Rate, Rounding, exact
+from resources.sandbox.woocommerce_till import Doc, Given, Till
+
+LABELS = {
+    "pending": "Pending payment",
+    "processing": "Processing",
+    "on-hold": "On hold",
+    "completed": "Completed",
+    "cancelled": "Cancelled",
+    "refunded": "Refunded",
+    "failed": "Failed",
+    "checkout-draft": "Draft",
+}
+
+
+class WooCommerceStore:
+    """The state of one store, and what its customers and its owner do to it."""
+
+    def __init__(
+        self,
+        store: str,
+        *,
+        currency: str,
+        timezone: str,
+        now: Callable[[], datetime],
+        rounding: Rounding,
+        base: tuple[str, str],
+        first_id: int,
+    ) -> None:
+        self.store, self.currency, self.now = store, currency, now
+        self.zone, self.home = ZoneInfo(timezone), f"https://{store}.example"
+        self.rounding, self.shelf = rounding, Shelf()
+        self.rates: dict[int, Rate] = {}
+        self.products: dict[int, Doc] = {}
+        self.customers: dict[int, Doc] = {}
+        self.notes: dict[int, list[Doc]] = {}
+        self.refunds: dict[int, list[Doc]] = {}
+        self._skus: dict[str, int] = {}
+        self._unfinished: dict[int, Doc] = {}
+        self._before_trash: dict[int, str] = {}
+        #: Orders, refunds and products share their ids, so orders have gaps.
+        self._last_id, self._last_customer, self._last_note = first_id - 1, 1, 0
+        self.till = Till(self.zone, rounding, self.rates, base, self._product_of)
+        self.clerk = Clerk(store, self.home, currency, self.till)
+
+    # What customers do
+
+    def place(self, order: Given, half_built: bool = False) -> int:
+        """Check out an order; half built, it is seen pending and worth 0.00 until `finish`."""
+        at = moment(order.get("placed_at")) or self.now()
+        for line in order.get("line_items", ()):
+            self._stocked(line)
+        given = {"status": "processing", "created_via": "checkout", **order}
+        return self.take(given, at, half_built=half_built)
+
+    def take(self, given: Given, at: datetime, *, half_built: bool = False) -> int:
+        """Write a new order and keep it; one born refunded has a refund as well."""
+        order_id = self._next_id()
+        doc = self.clerk.new(order_id, self._with_email(given), at)
+        if half_built:
+            self._unfinished[order_id] = doc
+        self._keep(self.clerk.half(doc) if half_built else doc)
+        if doc["status"] == "refunded" and not half_built:
+            self._refund_rest(order_id, at)
+        return order_id
+
+    def finish(self, order_id: int) -> None:
+        """Let a half-built order become whole; its `date_modified` does not move."""
+        self._keep(self._unfinished.pop(order_id))
+
+    def add_customer(
+        self, email: str, first_name: str = "", last_name: str = "", **given: Any
+    ) -> int:
+        """Open an account, with `billing` and `shipping` addresses as the API has them."""
+        self._last_customer += 1
+        names = (first_name, last_name)
+        self.customers[self._last_customer] = catalog.customer(
+            self.home, self._last_customer, self._born(), email, names, given
+        )
+        return self._last_customer
+
+    # What the owner does
+
+    def add_product(self, sku: str, name: str, price: Any = "") -> int:
+        """Offer an article; a SKU can be given only once, whatever its letter case."""
+        if sku and sku.lower() in self._skus:
+            owner = {"status": 400, "resource_id": self._skus[sku.lower()], "unique_sku": sku}
+            raise Declined(400, "product_invalid_sku", "Invalid or duplicated SKU.", owner)
+        product_id = self._next_id()
+        self.products[product_id] = catalog.product(
+            self.home, product_id, self._born(), sku, name, str(price)
+        )
+        if sku:
+            self._skus[sku.lower()] = product_id
+        return product_id
+
+    def tax_rate(
+        self,
+        code: str,
+        percent: Any,
+        label: str,
+        compound: bool = False,
+        country: str = "",
+        state: str = "",
+    ) -> int:
+        """Set up a tax rate, everywhere or for one country or state, and return its id."""
+        rate_id = len(self.rates) + 1
+        self.rates[rate_id] = Rate(rate_id, code, exact(percent), label, compound, country, state)
+        return rate_id
+
+    def edit(self, order_id: int, **changes: Any) -> None:
+        """Change an order as a PUT does: it is bumped even by nothing at all."""
+        doc, when = self.order_json(order_id), self.now()
+        before = doc["status"]
+        self.clerk.change(doc, changes, when)
+        self.clerk.bump(doc, when)
+        self._keep(doc)
+        self._moved(order_id, before, doc["status"], when)
+
+    def set_status(self, order_id: int, status: str) -> None:
+        """Move an order to another status."""
+        self.edit(order_id, status=status)
+
+    def refund(
+        self,
+        order_id: int,
+        amount: Any = None,
+        reason: str = "",
+        lines: Iterable[Given] | None = None,
+        at: datetime | str | None = None,
+    ) -> int:
+        """Refund money, for lines or without; the last cent makes the order refunded."""
+        given, rest, when = list(lines or ()), self.refundable(order_id), moment(at) or self.now()
+        wanted = self.rounding.money(refund_sum(given) if amount is None else exact(amount))
+        if not 0 <= wanted <= rest:
+            code = "woocommerce_rest_cannot_create_order_refund"
+            raise Declined(500, code, "Invalid refund amount.", 500)
+        refund_id = self._add_refund(order_id, wanted, reason, given, when)
+        doc = self.order_json(order_id)
+        before = doc["status"]
+        if wanted == rest > 0:
+            self.clerk.enter(doc, "refunded", when)
+        self.clerk.bump(doc, when)
+        self._keep(doc)
+        self._moved(order_id, before, doc["status"], when)
+        return refund_id
+
+    def delete_refund(self, order_id: int, refund_id: int) -> None:
+        """Take a refund away; the order is not bumped and keeps its status."""
+        refunds = self.refunds.get(order_id, [])
+        self.refunds[order_id] = [refund for refund in refunds if refund["id"] != refund_id]
+        self._keep(self.order_json(order_id))
+
+    def refundable(self, order_id: int) -> Decimal:
+        """What is left of the order's total."""
+        given_back = (exact(refund["amount"]) for refund in self.refunds.get(order_id, ()))
+        return self.entry(order_id).total - sum(given_back, Decimal())
+
+    def trash(self, order_id: int) -> None:
+        """Put an order into the trash, where only status=trash finds it."""
+        doc = self.order_json(order_id)
+        self._before_trash[order_id] = doc["status"]
+        doc["status"] = "trash"
+        self.clerk.bump(doc, self.now())
+        self._keep(doc)
+
+    def restore(self, order_id: int) -> None:
+        """Take an order out of the trash, back to its former status."""
+        doc = self.order_json(order_id)
+        doc["status"] = self._before_trash.pop(order_id)
+        self.clerk.bump(doc, self.now())
+        self._keep(doc)
+
+    def delete(self, order_id: int) -> None:
+        """Delete an order for good, with its refunds and notes; no list shows a trace."""
+        self.entry(order_id)
+        self.shelf.drop(order_id)
+        for kept in (self.refunds, self.notes, self._unfinished, self._before_trash):
+            kept.pop(order_id, None)
+
+    def add_note(
+        self, order_id: int, text: str, customer: bool = False, author: str = "WooCommerce"
+    ) -> int:
+        """Write a note on an order; this does not bump it."""
+        self.entry(order_id)
+        return self._write_note(order_id, text, self.now(), customer=customer, author=author)
+
+    # What one can ask
+
+    def entry(self, order_id: int) -> Entry:
+        """The order's newest version."""
+        found = self.shelf.entries.get(order_id)
+        if found is None:
+            raise Declined(404, "woocommerce_rest_shop_order_invalid_id", "Invalid ID.")
+        return found
+
+    def order_json(self, order_id: int) -> Doc:
+        """The order as the store shows it."""
+        found: Doc = json.loads(self.entry(order_id).text)
+        return found
+
+    def count(self, status: str | None = None) -> int:
+        """How many orders the default list has, or how many stand in one status."""
+        if status is None:
+            return sum(1 for _ in self.shelf.shown())
+        return sum(entry.status == status for entry in self.shelf.entries.values())
+
+    def totals_by_currency(self) -> dict[str, Decimal]:
+        """Sum of the totals of the default list, refunds not taken off."""
+        totals: dict[str, Decimal] = {}
+        for entry in self.shelf.shown():
+            totals[entry.currency] = totals.get(entry.currency, Decimal()) + entry.total
+        return totals
+
+    # How it is kept
+
+    def _keep(self, doc: Doc) -> None:
+        """Render the order once and put it where lists find it."""
+        doc["refunds"] = refund_rows(self.refunds.get(doc["id"], ()))
+        self.clerk.derived(doc)
+        self.shelf.put(
+            Entry(
+                id=doc["id"],
+                status=doc["status"],
+                created=doc["date_created_gmt"],
+                modified=doc["date_modified_gmt"],
+                customer=doc["customer_id"],
+                currency=doc["currency"],
+                total=exact(doc["total"]),
+                haystack=_haystack(doc),
+                packed=packed(rendered(doc)),
+            )
+        )
+
+    def _moved(self, order_id: int, before: str, after: str, when: datetime) -> None:
+        """Do what a status change brings along: a note, and a refund of what is left."""
+        if before == after:
+            return
+        names = LABELS.get(before, before), LABELS.get(after, after)
+        text = f"Order status changed from {names[0]} to {names[1]}."
+        self._write_note(order_id, text, when)
+        if after == "refunded":
+            self._refund_rest(order_id, when)
+
+    def _refund_rest(self, order_id: int, when: datetime) -> None:
+        """Setting the status by hand refunds the rest without lines or tax."""
+        rest = self.refundable(order_id)
+        if rest > 0:
+            self._add_refund(order_id, rest, "Order fully refunded.", [], when)
+            self._keep(self.order_json(order_id))
+
+    def _add_refund(
+        self, order_id: int, amount: Decimal, reason: str, lines: list[Given], when: datetime
+    ) -> int:
+        order, refund_id = self.order_json(order_id), self._next_id()
+        refund = self.clerk.refund(order, refund_id, amount, lines, when) | {"reason": reason}
+        self.refunds.setdefault(order_id, []).append(refund)
+        return refund_id
+
+    def _write_note(
+        self,
+        order_id: int,
+        text: str,
+        when: datetime,
+        *,
+        customer: bool = False,
+        author: str = "WooCommerce",
+    ) -> int:
+        self._last_note += 1
+        told = {"author": author, "customer_note": customer}
+        dates = self.till.dates("date_created", when)
+        found = catalog.note(self.home, order_id, self._last_note, dates, text, told)
+        self.notes.setdefault(order_id, []).append(found)
+        return self._last_note
+
+    def _stocked(self, line: Given) -> None:
+        """Offer what a checkout sells, where nobody has set it up before."""
+        sku = line.get("sku")
+        if sku and sku.lower() not in self._skus:
+            price = exact(line.get("subtotal", line.get("total"))) / int(line.get("quantity", 1))
+            self.add_product(sku, line.get("name", sku), self.rounding.money(price))
+
+    def _product_of(self, line: Given) -> Doc | None:
+        """The product a line names by id or SKU, if the shop has it."""
+        key = line.get("variation_id") or line.get("product_id")
+        if not key:
+            key = self._skus.get(str(line.get("sku") or "").lower(), 0)
+        return self.products.get(int(key))
+
+    def _with_email(self, given: Given) -> Given:
+        """An order of an account takes its e-mail, and nothing else, where it names none."""
+        account = self.customers.get(int(given.get("customer_id", 0)), {})
+        billing = {"email": account.get("email", ""), **given.get("billing", {})}
+        return {**given, "billing": billing}
+
+    def _born(self) -> Doc:
+        dates, now = self.till.dates, self.now()
+        return dates("date_created", now) | dates("date_modified", now)
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+
+def _haystack(doc: Doc) -> str:
+    people = (part for name in ("billing", "shipping") for part in doc[name].values())
+    return " ".join([str(doc["id"]), doc["transaction_id"], *people]).lower()

@@ -1,0 +1,159 @@
+"""The one typed configuration file: which stores, which ERPs, and how they belong together.
+
+TOML, found by `SYNC_CONFIG` (default `sync.toml` in the current folder). Secrets are not in it:
+`"env:NAME"` names the environment variable that holds one.
+"""
+
+import os
+import re
+import tomllib
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+import pydantic
+
+NAME = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+CURRENCY = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the message says where and why."""
+
+
+class Part(pydantic.BaseModel):
+    """A part of the configuration: unknown keys are mistakes."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(Part):
+    """How one account of one system is reached and treated."""
+
+    url: str
+    calls_per_second: float | None = pydantic.Field(default=None, gt=0)
+    attempts: int = pydantic.Field(default=4, ge=1)
+    read_seconds: float = pydantic.Field(default=60, gt=0)
+
+
+class Store(Account):
+    """A WooCommerce store and where its orders go."""
+
+    kind: Literal["woocommerce"] = "woocommerce"
+    key: pydantic.SecretStr
+    secret: pydantic.SecretStr
+    erp: NAME
+    company: str
+    warehouse: str
+    currencies: tuple[CURRENCY, ...] = pydantic.Field(min_length=1)
+    price_list: str | None = None
+    web_shop: str | None = None
+    #: The shop's tax rate codes to the ERP's tax names; "" means a rate that is not passed on.
+    taxes: dict[str, str] = {}
+    #: Orders placed before this moment are kept and compared, but not sent to the ERP.
+    send_orders_from: datetime | None = None
+    send_states: tuple[str, ...] = ("paid", "completed", "refunded")
+    shipping_item: str = "SHIPPING"
+    fee_item: str = "FEE"
+    rounding_item: str = "ROUNDING"
+    #: An ERP's total may be off by the larger of these; the difference is a line of its own.
+    rounding_tolerance: Decimal = pydantic.Field(default=Decimal("0.05"), ge=0)
+    rounding_per_line: Decimal = pydantic.Field(default=Decimal("0.005"), ge=0)
+    read_notes: bool = False
+    lag_seconds: int = pydantic.Field(default=30, ge=0)
+    overlap_seconds: int = pydantic.Field(default=300, ge=0)
+
+
+class OdooErp(Account):
+    """An Odoo database, 17 to 19."""
+
+    kind: Literal["odoo"]
+    database: str
+    login: str
+    api_key: pydantic.SecretStr
+    batch: int = pydantic.Field(default=100, ge=1, le=500)
+
+
+class TrytonErp(Account):
+    """A Tryton database, 8."""
+
+    kind: Literal["tryton"]
+    database: str
+    login: str
+    password: pydantic.SecretStr
+    batch: int = pydantic.Field(default=10, ge=1, le=200)
+
+
+ErpSettings = Annotated[OdooErp | TrytonErp, pydantic.Field(discriminator="kind")]
+
+
+class Settings(Part):
+    """Everything a deployment says about itself."""
+
+    stores: dict[NAME, Store] = {}
+    erps: dict[NAME, ErpSettings] = {}
+    backfill_from: datetime = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
+
+    @pydantic.model_validator(mode="after")
+    def _names_are_known(self) -> "Settings":
+        for name, store in self.stores.items():
+            if store.erp not in self.erps:
+                known = ", ".join(self.erps) or "none"
+                raise ValueError(f"stores.{name}.erp is {store.erp!r}; known ERPs: {known}")
+        return self
+
+    def erp_kinds(self) -> list[str]:
+        """Kinds of ERP in use, sorted."""
+        return sorted({erp.kind for erp in self.erps.values()})
+
+    def stores_of(self, erp: str) -> dict[str, Store]:
+        """Stores whose orders go to `erp`."""
+        return {name: store for name, store in self.stores.items() if store.erp == erp}
+
+
+def home() -> Path:
+    """Where local state lives: `SYNC_HOME`, or the user's data folder."""
+    named = os.environ.get("SYNC_HOME")
+    return Path(named) if named else Path(platformdirs.user_data_dir("sync-assets"))
+
+
+def config_path() -> Path:
+    """The configuration file in force."""
+    return Path(os.environ.get("SYNC_CONFIG", "sync.toml"))
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read and check the configuration; a missing file is an empty deployment."""
+    path = path or config_path()
+    if not path.exists():
+        if "SYNC_CONFIG" in os.environ:
+            raise SettingsError(f"SYNC_CONFIG names {path}, which does not exist.")
+        return Settings()
+    try:
+        return parse(tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as fault:
+        raise SettingsError(f"{path} is not TOML: {fault}") from fault
+    except SettingsError as fault:
+        raise SettingsError(f"{path}: {fault}") from fault
+
+
+def parse(data: dict[str, Any]) -> Settings:
+    """Check configuration data, with secrets taken from the environment."""
+    try:
+        return Settings.model_validate(_with_secrets(data, ""))
+    except pydantic.ValidationError as fault:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
+        raise SettingsError("; ".join(lines)) from fault
+
+
+def _with_secrets(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {k: _with_secrets(v, f"{where}.{k}".lstrip(".")) for k, v in value.items()}
+    if isinstance(value, str) and (named := re.fullmatch(r"env:(\w+)", value)):
+        secret = os.environ.get(named[1])
+        if not secret:
+            raise SettingsError(f"{where}: set the environment variable {named[1]}")
+        return secret
+    return value

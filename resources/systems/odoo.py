@@ -1,0 +1,337 @@
+"""Odoo 18 and 19 as an ERP over JSON-RPC: one method per thing we ask of it, payloads as sent.
+
+The session, `load` and what errors mean are in `odoo_rpc.py`; what a payload means is for the
+mapper of the same name. Everything is created through `load()` with external ids: their unique
+index is the only guard Odoo has against a second order.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from resources.errors import Missing, Refused, RemoteError
+from resources.systems.odoo_rpc import Row, Session, batches
+from resources.systems.roles import Payload, References
+
+#: One call with 60 to 200 orders takes 7 to 10 s there; the answer must beat the read timeout.
+KEY_BATCH, LOAD_BATCH, LINE_BATCH, ACTION_BATCH, PAGE = 200, 100, 300, 50, 500
+
+ORDER_FIELDS = [
+    "name",
+    "state",
+    "amount_untaxed",
+    "amount_tax",
+    "amount_total",
+    "currency_id",
+    "company_id",
+    "order_line",
+    "client_order_ref",
+    "write_date",
+]
+ITEM_FIELDS = ["default_code", "name", "active", "write_date", "barcode"]
+DRAFT, CONFIRMED, CANCELLED = ("draft", "sent"), ("sale", "done"), ("cancel",)
+
+#: Kind of reference: model, domain and the field that names it.
+NAMED: Mapping[str, tuple[str, list[Any], str]] = {
+    "company": ("res.company", [], "name"),
+    "warehouse": ("stock.warehouse", [], "code"),
+    "tax": ("account.tax", [["type_tax_use", "=", "sale"]], "name"),
+    "price_list": ("product.pricelist", [], "name"),
+    "currency": ("res.currency", [], "name"),
+    "country": ("res.country", [], "code"),
+    "state": ("res.country.state", [], "code"),
+}
+#: Fields read with them: whose company or country it is, and which currency it brings.
+BESIDE: Mapping[str, list[str]] = {
+    "company": ["currency_id"],
+    "warehouse": ["company_id"],
+    "tax": ["company_id"],
+    "price_list": ["company_id", "currency_id"],
+    "state": ["country_id"],
+}
+#: What fields of a sale line were called before 19.
+OLDER_NAME = {"tax_ids": "tax_id", "product_uom_id": "product_uom"}
+
+
+class Odoo:
+    """One Odoo database; fills the role `Erp`."""
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        database: str,
+        login: str,
+        api_key: str,
+        system: str = "odoo",
+        module: str = "sync",
+    ) -> None:
+        self.system, self.module = system, module
+        self.session = Session(http, database, login, api_key, system)
+
+    def ping(self) -> str:
+        """Sign in and name the version."""
+        self.session.sign_in()
+        return self.session.version()
+
+    def references(self) -> References:
+        """Ids by name, and by `Company/name` or `Country/code`; a name that two carry is left out.
+
+        `company_currency` and `price_list_currency` tell the currency an order would get.
+        """
+        rows = {kind: self._named(kind) for kind in NAMED}
+        country = {row["id"]: str(row["code"]) for row in rows["country"]}
+        for state in rows["state"]:
+            state["country_id"] = [0, country.get(_id(state["country_id"]), "")]
+        found = {
+            kind: _by_name((name, row["id"]) for row in rows[kind] for name in _names(kind, row))
+            for kind in NAMED
+        }
+        for kind in ("company", "price_list"):
+            found[f"{kind}_currency"] = _by_name(
+                (name, _id(row["currency_id"])) for row in rows[kind] for name in _names(kind, row)
+            )
+        return found
+
+    def _named(self, kind: str) -> list[Payload]:
+        model, domain, name = NAMED[kind]
+        return self.session.rows(model, domain, [name, *BESIDE.get(kind, [])], order="id")
+
+    def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
+        """Yield pages of products, archived ones too, in the order of their ids."""
+        while True:
+            page = self._items([["id", ">", after_id]], order="id", limit=PAGE)
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            after_id = page[-1]["id"]
+
+    def items_changed_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of products changed since `moment` less `overlap`, oldest change first.
+
+        `write_date` is the START of the writing transaction: what a long one wrote appears
+        behind a cursor that has passed its start. So `overlap` must exceed the longest
+        transaction (120 s by default) and the caller's cursor must stay `overlap` behind now.
+        The ids are taken in one snapshot, since offsets shift while people write; each product
+        comes once. Across calls rows repeat: seconds are all that is shown, so only equal
+        content, never an equal `write_date`, proves that nothing changed.
+        """
+        since = (moment - overlap).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        changed = self._items(
+            [["write_date", ">=", since]], fields=["write_date"], order="write_date, id"
+        )
+        for batch in batches((row["id"] for row in changed), PAGE):
+            found = {row["id"]: row for row in self._items([["id", "in", batch]])}
+            yield [found[id_] for id_ in batch if id_ in found]
+
+    def _items(
+        self, domain: list[Any], fields: Sequence[str] = ITEM_FIELDS, **options: Any
+    ) -> list[Payload]:
+        options["context"] = {"active_test": False}
+        return self.session.rows("product.product", domain, fields, **options)
+
+    def orders(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The sales orders that exist for our keys; further live ones of a key are its `twins`.
+
+        `client_order_ref` is not unique, and external ids are for administrators to read.
+        """
+        found: dict[str, list[Payload]] = {}
+        for batch in batches(dict.fromkeys(keys), KEY_BATCH):
+            domain = [["client_order_ref", "in", batch]]
+            for row in self.session.rows("sale.order", domain, ORDER_FIELDS, order="id"):
+                found.setdefault(row["client_order_ref"], []).append(row)
+        return {key: _first_alive(rows) for key, rows in found.items()}
+
+    def put_parties(self, parties: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create or update customers, then their addresses; both must be in the same call."""
+        answers: dict[str, int | RemoteError] = {}
+        unique = {party["key"]: party for party in parties}
+        for has_parent in (False, True):
+            ready: list[Row] = []
+            for key, party in unique.items():
+                if (party.get("parent") is not None) != has_parent:
+                    continue
+                parent = answers.get(party["parent"]) if has_parent else ""
+                if parent is None or isinstance(parent, RemoteError):
+                    answers[key] = parent or Refused(self.system, "its customer was not sent")
+                    continue
+                ready.append(self._row(key, party["fields"] | {"parent_id/.id": str(parent)}))
+            for batch in batches(ready, LOAD_BATCH):
+                answers |= _single(self.session.load("res.partner", batch))
+        return answers
+
+    def put_orders(self, orders: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts by our keys, heads first; an order that left the draft is not touched.
+
+        Lines are records with external ids of their own, because a head that is loaded again
+        with lines inside appends them. An order with a refused line stays a draft without any.
+        """
+        answers: dict[str, int | RemoteError] = {}
+        unique = {order["key"]: order for order in orders}
+        for batch in batches(unique.values(), LOAD_BATCH):
+            answers |= self._put_orders({order["key"]: order for order in batch})
+        return answers
+
+    def _put_orders(self, orders: Mapping[str, Payload]) -> dict[str, int | RemoteError]:
+        answers: dict[str, int | RemoteError] = {}
+        there = self.orders(list(orders))
+        for key, seen in there.items():
+            if "twins" in seen:
+                answers[key] = self._doubled()
+            elif seen["state"] not in DRAFT:
+                answers[key] = seen["id"]
+        heads = [self._row(key, o["head"]) for key, o in orders.items() if key not in answers]
+        loaded = _single(self.session.load("sale.order", heads))
+        for key, id_ in loaded.items():
+            not_ours = isinstance(id_, int) and key in there and there[key]["id"] != id_
+            answers[key] = self._doubled() if not_ours else id_
+        drafts = {key: id_ for key, id_ in answers.items() if isinstance(id_, int)}
+        states = self._states(drafts.values())
+        drafts = {key: id_ for key, id_ in drafts.items() if states.get(id_) in DRAFT}
+        return answers | self._put_lines({key: orders[key]["lines"] for key in drafts}, drafts)
+
+    def _doubled(self) -> Refused:
+        text = "several orders carry this customer reference; a person must cancel all but one"
+        return Refused(self.system, text, code="doubled")
+
+    def _put_lines(
+        self, lines: Mapping[str, Sequence[Payload]], ids: Mapping[str, int]
+    ) -> dict[str, int | RemoteError]:
+        """Load lines, those of one order always together; answers the refusals only."""
+        refused: dict[str, int | RemoteError] = {}
+        rows: list[Row] = []
+        for place, (key, order_lines) in enumerate(lines.items(), start=1):
+            rows += [self._line(key, ids[key], line) for line in order_lines]
+            if len(rows) >= LINE_BATCH or place == len(lines):
+                loaded = self.session.load("sale.order.line", rows)
+                refused |= {k: no for k, no in loaded.items() if isinstance(no, RemoteError)}
+                rows = []
+        return refused
+
+    def add_line(self, order: int, line: Payload) -> None:
+        """Add one line to a draft, by its key; repeating adds nothing."""
+        answer = self.session.load("sale.order.line", [self._line("line", order, line)])["line"]
+        if isinstance(answer, RemoteError):
+            raise answer
+
+    def _line(self, key: str, order: int, line: Payload) -> Row:
+        known = self.session.field_names("sale.order.line")
+        columns = {_known_column(column, known): value for column, value in line.items()}
+        return self._row(key, columns | {"order_id/.id": str(order)})
+
+    def _row(self, key: str, columns: Mapping[str, str]) -> Row:
+        return Row(key, {**columns, "id": f"{self.module}.{columns['id']}"})
+
+    def confirm(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Confirm drafts; answers the refusals only. Confirming twice is no error."""
+        return self._bring(ids, "action_confirm", CONFIRMED)
+
+    def cancel(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Cancel orders; answers the refusals only. Cancelling twice is no error."""
+        # Without this word 18 answers with a wizard and cancels nothing.
+        return self._bring(ids, "action_cancel", CANCELLED, disable_cancel_warning=True)
+
+    def _bring(
+        self, ids: Sequence[int], method: str, goal: Collection[str], **context: Any
+    ) -> dict[int, RemoteError]:
+        refused: dict[int, RemoteError] = {}
+        for batch in batches(dict.fromkeys(ids), ACTION_BATCH):
+            refused |= self._bring_batch(batch, method, goal, context)
+        return refused
+
+    def _bring_batch(
+        self, ids: list[int], method: str, goal: Collection[str], context: Payload
+    ) -> dict[int, RemoteError]:
+        """Call for all, then believe the states; halve those that a refusal left behind."""
+        refusal: Refused | None = None
+        try:
+            self.session.write("sale.order", method, [ids], **context)
+        except Refused as said:
+            refusal = said
+        states = self._states(ids)
+        left = [id_ for id_ in ids if states.get(id_) not in goal]
+        if refusal is None:
+            return {id_: self._unmoved(id_, states.get(id_)) for id_ in left}
+        if len(ids) == 1:
+            return dict.fromkeys(left, refusal)
+        halves = [left] if len(left) < len(ids) else [ids[: len(ids) // 2], ids[len(ids) // 2 :]]
+        refused: dict[int, RemoteError] = {}
+        for half in filter(None, halves):
+            refused |= self._bring_batch(half, method, goal, context)
+        return refused
+
+    def _unmoved(self, order: int, state: str | None) -> RemoteError:
+        if state is None:
+            return Missing(self.system, f"order {order} is not there")
+        text = f"the ERP answered yes but the order is still {state!r}"
+        return Refused(self.system, text, code="unmoved")
+
+    def _states(self, ids: Collection[int]) -> dict[int, str]:
+        if not ids:
+            return {}
+        rows = self.session.rows("sale.order", [["id", "in", list(ids)]], ["state"])
+        return {row["id"]: row["state"] for row in rows}
+
+    def unconfirmed_stock(self, ids: Sequence[int]) -> set[int]:
+        """The confirmed orders among `ids` whose demand is not fully reserved.
+
+        Odoo confirms beyond its stock without a word; only the moves show it.
+        """
+        fields = ["sale_line_id", "product_uom_qty", "quantity", "state"]
+        short: set[int] = set()
+        for batch in batches(dict.fromkeys(ids), KEY_BATCH):
+            of_order = [["sale_line_id.order_id", "in", batch]]
+            moves = self.session.rows("stock.move", of_order, fields)
+            lines = [_id(move["sale_line_id"]) for move in moves if _is_short(move)]
+            if lines:
+                of_line = [["id", "in", lines]]
+                found = self.session.rows("sale.order.line", of_line, ["order_id"])
+                short |= {_id(line["order_id"]) for line in found}
+        return short
+
+
+def _is_short(move: Payload) -> bool:
+    return move["state"] not in ("done", "cancel") and move["quantity"] < move["product_uom_qty"]
+
+
+def _id(many2one: Any) -> int:
+    """The id in `[7, "name"]`; 0 for a missing value, which Odoo writes as false."""
+    return int(many2one[0]) if many2one else 0
+
+
+def _names(kind: str, row: Payload) -> Iterator[str]:
+    """The names under which people may configure a record."""
+    name = str(row[NAMED[kind][2]])
+    owner = row.get("country_id") or row.get("company_id")
+    if kind != "state":
+        yield name
+    if owner:
+        yield f"{owner[1]}/{name}"
+
+
+def _by_name(pairs: Iterator[tuple[str, int]]) -> dict[str, int]:
+    found: dict[str, set[int]] = {}
+    for name, id_ in pairs:
+        found.setdefault(name, set()).add(id_)
+    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
+
+
+def _first_alive(rows: list[Payload]) -> Payload:
+    """The oldest order that is not cancelled with the others as its twins, else the oldest.
+
+    Cancelling all but one is how a person clears a doubled order, so the dead do not count.
+    """
+    alive = [row for row in rows if row["state"] not in CANCELLED]
+    first, *twins = alive or rows[:1]
+    return {**first, "twins": twins} if twins else first
+
+
+def _single(loaded: Mapping[str, list[int] | RemoteError]) -> dict[str, int | RemoteError]:
+    return {key: ids[0] if isinstance(ids, list) else ids for key, ids in loaded.items()}
+
+
+def _known_column(column: str, known: Collection[str]) -> str:
+    name, *rest = column.split("/")
+    return "/".join([name if name in known else OLDER_NAME.get(name, name), *rest])

@@ -1,0 +1,318 @@
+"""Tryton as an ERP over JSON-RPC: one method per thing we ask of it, payloads as it sends them.
+
+The session, its encoding and its error shapes are in `tryton_rpc.py`; what a payload means is
+for the mapper of the same name. One call is one transaction there: a refused call did nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from resources.errors import Missing, Refused, RemoteError
+from resources.systems.roles import Payload, References
+from resources.systems.tryton_customers import Customers, address_key
+from resources.systems.tryton_fulfilment import Fulfilment
+from resources.systems.tryton_rpc import KEY_BATCH, Consent, Session, batches, halving, not_unique
+
+ITEM_PAGE, CREATE_BATCH = 1000, 50
+#: Confirming costs most of a second each, and the answer must come before the read timeout.
+CONFIRM_BATCH = 10
+#: Asked at quote and at confirm when stock is short; `unconfirmed_stock` shows these orders.
+AGREED = ("stock_quantity_warning_",)
+
+ORDER_FIELDS = (
+    *("number", "reference", "state", "shipment_state", "invoice_state", "shipments", "invoices"),
+    *("untaxed_amount", "tax_amount", "total_amount", "currency.code", "lines"),
+    *("web_id", "web_shop.name", "company.rec_name", "warehouse.code", "party.code"),
+    "last_modified_at",
+)
+ITEM_FIELDS = (
+    *("code", "active", "last_modified_at"),
+    *("template.name", "template.list_price", "template.active", "template.last_modified_at"),
+)
+
+TOP_TAXES: list[Any] = [["parent", "=", None]]
+#: Kind of reference: model, domain and the fields that name it.
+NAMED: Mapping[str, tuple[str, list[Any], tuple[str, ...]]] = {
+    "company": ("company.company", [], ("rec_name",)),
+    "warehouse": ("stock.location", [["type", "=", "warehouse"]], ("code",)),
+    "tax": ("account.tax", TOP_TAXES, ("name",)),
+    "currency": ("currency.currency", [], ("code",)),
+    "web_shop": ("web.shop", [], ("name",)),
+    "uom": ("product.uom", [], ("symbol", "name")),
+    "payment_term": ("account.invoice.payment_term", [], ("name",)),
+    "country": ("country.country", [], ("code",)),
+}
+#: What confirming takes: the state an order is in, and the button that moves it on.
+STEPS = (("draft", "quote"), ("quotation", "confirm"), ("confirmed", "process"))
+#: How an order no longer wanted is called off, state by state.
+UNDO = (("confirmed", "draft"), ("draft", "cancel"), ("quotation", "cancel"))
+
+
+class Tryton:
+    """One database of one Tryton server, as one user.
+
+    `web_shops` names the web shop of each of our stores; a store left out is its own name. An
+    order's key is (web shop, web id), which the database there keeps unique.
+    """
+
+    def __init__(
+        self,
+        http: httpx.Client,
+        database: str,
+        login: str,
+        password: str,
+        system: str = "tryton",
+        web_shops: Mapping[str, str] | None = None,
+    ) -> None:
+        self.system = system
+        self.web_shops = dict(web_shops or {})
+        self.rpc = Session(http, database, login, password, system)
+        self.customers = Customers(self.rpc)
+        self.fulfilment = Fulfilment(self.rpc)
+        self._has_shipment_cost: bool | None = None
+
+    def ping(self) -> str:
+        """Sign in and name the version."""
+        version = self.rpc.version()
+        self.rpc.sign_in()
+        return version
+
+    # Reading
+
+    def references(self) -> References:
+        """Ids of master data by the names people configure; a name of two things is left out."""
+        found = {kind: self._named(*how) for kind, how in NAMED.items()}
+        taxes = self.rpc.search("account.tax", TOP_TAXES, ("name", "company.rec_name"))
+        of_company = {f"{row['company.']['rec_name']}/{row['name']}": row["id"] for row in taxes}
+        return {**found, "tax": {**of_company, **found["tax"]}}
+
+    def _named(self, model: str, domain: list[Any], names: Sequence[str]) -> dict[str, int]:
+        rows = self.rpc.search(model, domain, names)
+        found: dict[str, int] = {}
+        for name in reversed(names):
+            times = Counter(row[name] for row in rows)
+            found |= {row[name]: row["id"] for row in rows if row[name] and times[row[name]] == 1}
+        return found
+
+    def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
+        """Yield pages of salable products, archived ones too, in the order of their ids."""
+        while True:
+            domain = [
+                ["id", ">", after_id],
+                ["active", "in", [True, False]],
+                ["template.salable", "=", True],
+            ]
+            page = self.rpc.search("product.product", domain, ITEM_FIELDS, limit=ITEM_PAGE)
+            if page:
+                yield page
+                after_id = page[-1]["id"]
+            if len(page) < ITEM_PAGE:
+                return
+
+    def orders(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The orders that exist for our keys, each with its `key`."""
+        found: dict[str, Payload] = {}
+        for batch in batches(keys, KEY_BATCH):
+            key_of = {self._web_key(key): key for key in batch}
+            for row in self._by_web_id(key_of, "web_shop.name", ORDER_FIELDS):
+                key = key_of.get((row["web_shop."]["name"], row["web_id"]))
+                if key is not None:
+                    found[key] = {"key": key, **row}
+        return found
+
+    def _web_key(self, key: str) -> tuple[str, str]:
+        store, _, number = key.partition(":")
+        return self.web_shops.get(store, store), number
+
+    def _by_web_id(
+        self, pairs: Iterable[tuple[Any, str]], shop_field: str, fields: Sequence[str]
+    ) -> list[Payload]:
+        by_shop: dict[Any, list[str]] = {}
+        for shop, web_id in pairs:
+            by_shop.setdefault(shop, []).append(web_id)
+        clauses = [
+            [[shop_field, "=", shop], ["web_id", "in", ids]] for shop, ids in by_shop.items()
+        ]
+        return self.rpc.search("sale.sale", ["OR", *clauses], fields) if clauses else []
+
+    # Customers
+
+    def put_parties(self, parties: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create customers by code; a known one gets the name, addresses and contacts it lacks."""
+        return self.customers.put(parties)
+
+    # Orders
+
+    def put_orders(self, orders: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts; an order whose web id is there already is answered, not repeated."""
+        answers: dict[str, int | RemoteError] = {}
+        for batch in batches(orders, CREATE_BATCH):
+            answers |= self._existing(batch)
+            new = [order for order in batch if order["key"] not in answers]
+            ready, refused = self._addressed(new)
+            answers |= refused
+            for order, outcome in halving(ready, self._create_orders):
+                key = order["key"]
+                taken = self._existing([order]) if not_unique(outcome) else {}
+                answers[key] = taken.get(key, outcome)
+        return answers
+
+    def _existing(self, orders: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        key_of = {(order["web_shop"], order["web_id"]): order["key"] for order in orders}
+        rows = self._by_web_id(key_of, "web_shop", ("web_shop", "web_id"))
+        return {key_of[row["web_shop"], row["web_id"]]: row["id"] for row in rows}
+
+    def _addressed(
+        self, orders: Sequence[Payload]
+    ) -> tuple[list[Payload], dict[str, int | RemoteError]]:
+        """Orders with the ids of their addresses, made where the customer lacks them."""
+        roles = ("invoice_address", "shipment_address")
+        ids = self.customers.address_ids(
+            [(order["party"], order[role]) for order in orders for role in roles]
+        )
+        ready: list[Payload] = []
+        refused: dict[str, int | RemoteError] = {}
+        for order in orders:
+            outcomes = {role: ids[address_key(order["party"], order[role])] for role in roles}
+            fault = next((o for o in outcomes.values() if isinstance(o, RemoteError)), None)
+            if fault is not None:
+                refused[order["key"]] = fault
+            else:
+                ready.append({**order, **outcomes})
+        return ready, refused
+
+    def _create_orders(self, orders: Sequence[Payload]) -> list[int]:
+        values = [self._sale(order) for order in orders]
+        made: list[int] = self.rpc.write("model.sale.sale.create", values)
+        return made
+
+    def _sale(self, order: Payload) -> Payload:
+        values = {name: value for name, value in order.items() if name not in ("key", "lines")}
+        if not self._with_shipment_cost():
+            values.pop("shipment_cost_method", None)
+        return {**values, "lines": [["create", [_line(line) for line in order["lines"]]]]}
+
+    def _with_shipment_cost(self) -> bool:
+        """Whether the module is active that would add a shipping line of its own."""
+        if self._has_shipment_cost is None:
+            name = "shipment_cost_method"
+            self._has_shipment_cost = bool(self.rpc.read("model.sale.sale.fields_get", [name]))
+        return self._has_shipment_cost
+
+    def add_line(self, order: int, line: Payload) -> None:
+        """Add a line to a draft; one at its sequence, or of its item and text, is that line."""
+        same = [
+            "OR",
+            [["sequence", "=", line["sequence"]]],
+            [["product", "=", line["product"]], ["description", "=", line["description"]]],
+        ]
+        if not self.rpc.search("sale.line", [["sale", "=", order], same], ("sequence",)):
+            values = {"sale": order, "unit": self._unit(line["product"]), **_line(line)}
+            self.rpc.write("model.sale.line.create", [values])
+
+    def _unit(self, product: int) -> int | None:
+        rows = self.rpc.search("product.product", [["id", "=", product]], ("sale_uom",))
+        return rows[0]["sale_uom"] if rows else None
+
+    # Confirming
+
+    def confirm(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Confirm drafts and see that shipment and invoice stand behind them."""
+        refusals: dict[int, RemoteError] = {}
+        for batch in batches(ids, CONFIRM_BATCH):
+            refusals |= self._confirm(batch)
+        return refusals
+
+    def _confirm(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        faults: dict[int, RemoteError] = {}
+        for state, button in STEPS:
+            here = [number for number, seen in self._states(ids).items() if seen == state]
+            faults |= self._press(button, here)
+        # A "yes" to confirm is given before the order is processed: only its state counts.
+        return self._left_behind(ids, faults, ("processing", "done"))
+
+    def _left_behind(
+        self, ids: Sequence[int], faults: Mapping[int, RemoteError], wanted: Sequence[str]
+    ) -> dict[int, RemoteError]:
+        states = self._states(ids)
+        return {
+            number: self._why(number, states.get(number), faults.get(number))
+            for number in ids
+            if states.get(number) not in wanted
+        }
+
+    def _why(self, number: int, state: str | None, fault: RemoteError | None) -> RemoteError:
+        if state is None:
+            return Missing(self.system, f"there is no order {number}")
+        if state == "confirmed":
+            what = f"order {number} is confirmed, but has no shipment and no invoice"
+            return Refused(self.system, f"{what}: {fault.message}" if fault else what, code="stuck")
+        return fault or Refused(self.system, f"order {number} stays {state}", code=state)
+
+    def _states(self, ids: Sequence[int]) -> dict[int, str]:
+        rows = self.rpc.search("sale.sale", [["id", "in", list(ids)]], ("state",))
+        return {row["id"]: row["state"] for row in rows}
+
+    def _press(self, button: str, ids: Sequence[int]) -> dict[int, RemoteError]:
+        outcomes = halving(ids, lambda part: self._agreeing(button, part))
+        return {number: fault for number, fault in outcomes if isinstance(fault, RemoteError)}
+
+    def _agreeing(self, button: str, ids: Sequence[int]) -> Sequence[None]:
+        """Press a button, and again after agreeing to what it asks; never twice to the same."""
+        agreed: set[str] = set()
+        while True:
+            try:
+                self.rpc.write(f"model.sale.sale.{button}", list(ids))
+            except Consent as asked:
+                names = self._agreeable(asked.code or "", ids) - agreed
+                if not names:
+                    raise
+                for name in sorted(names):
+                    self.rpc.write("model.res.user.warning.skip", name, False)
+                agreed |= names
+            else:
+                return [None] * len(ids)
+
+    def _agreeable(self, name: str, ids: Sequence[int]) -> set[str]:
+        """What to agree to when asked `name`: the same for every line, else each asks in turn.
+
+        An empty store asks about ninety lines of ten orders, and starts over after each.
+        """
+        prefix = next((prefix for prefix in AGREED if name.startswith(prefix)), None)
+        if prefix is None:
+            return set()
+        lines = self.rpc.search("sale.line", [["sale", "in", list(ids)]], ("sale",))
+        return {name, *(f"{prefix}{line['id']}" for line in lines)}
+
+    # Cancelling
+
+    def cancel(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Cancel orders, with the shipments and invoices behind them, and read them back."""
+        faults: dict[int, RemoteError] = {}
+        for state, button in UNDO:
+            here = [number for number, seen in self._states(ids).items() if seen == state]
+            faults |= self._press(button, here)
+        for number, state in self._states(ids).items():
+            if state in ("processing", "done"):
+                fault = self.fulfilment.withdraw(number)
+                faults |= {number: fault} if fault else {}
+        withdrawn = self.fulfilment.withdrawn(ids)
+        left = [number for number in ids if number not in withdrawn]
+        return self._left_behind(left, faults, ())
+
+    def unconfirmed_stock(self, ids: Sequence[int]) -> set[int]:
+        """Orders among `ids` that were accepted although there is not enough on hand."""
+        return self.fulfilment.short_of_stock(ids)
+
+
+def _line(line: Payload) -> Payload:
+    """A line as it is sent; quantities are floats there, and whole ones are sent as integers."""
+    values = {name: value for name, value in line.items() if name not in ("key", "taxes")}
+    quantity = line["quantity"]
+    if isinstance(quantity, Decimal) and quantity == quantity.to_integral_value():
+        values["quantity"] = int(quantity)
+    return {**values, "type": "line", "taxes": [["add", list(line["taxes"])]]}

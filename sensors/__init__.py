@@ -1,0 +1,1 @@
+"""When we act: deltas and due work."""

@@ -1,0 +1,1 @@
+"""What we keep in step: catalog, inventory, orders, shipments, settlements."""

@@ -1,0 +1,426 @@
+"""The command line `sync-assets`. Each command is a shell: it asks, prints and ends with a code."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from resources import settings
+from resources.store import audit, exceptions, outbox
+from resources.store.engine import connected, engine_for, head, revision
+from resources.store.postgres import DatabaseUnavailable
+from resources.wiring import Systems, utc_now
+from sync_assets.ops import host, report
+from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
+
+app = typer.Typer(
+    name="sync-assets",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Keep WooCommerce stores and ERPs in step, and prove it.\n\n"
+    "Start with `sync-assets demo`: real baskets flow from three stand-in stores into an ERP. "
+    "For your own systems write sync.toml (see docs/operating.md), then `sync-assets doctor`.",
+)
+exceptions_app = typer.Typer(
+    no_args_is_help=True, help="What waits for a person: list, release, retry."
+)
+app.add_typer(exceptions_app, name="exceptions")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Demo = Annotated[
+    bool, typer.Option("--demo", help="Use the demo's database instead of the deployment's.")
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _databases(demo: bool) -> Any:
+    return host.databases("_demo" if demo else "")
+
+
+@app.command()
+def demo(
+    orders: Annotated[
+        int | None,
+        typer.Option("--orders", min=1, help="How many orders. Default 2,500; 40 with Tryton."),
+    ] = None,
+    orders_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--orders-file",
+            exists=True,
+            dir_okay=False,
+            help="An Online Retail file (.parquet, .csv or .csv.gz) instead of the baskets.",
+        ),
+    ] = None,
+    erp: Annotated[
+        str, typer.Option("--erp", help="odoo (a stand-in) or tryton (a real server).")
+    ] = "odoo",
+    ui: Annotated[bool, typer.Option(help="Start the Dagster UI.")] = True,
+    port: Annotated[int | None, typer.Option(help="Port of the UI; default: a free one.")] = None,
+    stay: Annotated[
+        bool | None,
+        typer.Option(help="Keep everything running at the end. Default: in a terminal."),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep running and place an order every few seconds.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load real baskets as orders of three stores and carry them into an ERP.
+
+    Starts Postgres, three stand-in stores, the ERP and the Dagster UI, runs the pipeline, compares
+    all sides and prints a summary: orders seen, accepted, held with reasons, doubled, missing, and
+    sums per currency. Ends with code 1 when an order is lost or doubled or the sums differ.
+    """
+    from sync_assets.ops import demo as show
+
+    if erp not in ("odoo", "tryton"):
+        fail(f"--erp is odoo or tryton, not {erp!r}.")
+    with clearly():
+        summary = show.run(
+            show.Wanted(
+                orders=orders or (40 if erp == "tryton" else 2500),
+                orders_given=orders is not None,
+                orders_file=orders_file,
+                erp=erp,
+                ui=ui and not as_json,
+                port=port,
+                stay=out.is_terminal if stay is None else stay,
+                watch=watch,
+                quiet=as_json,
+            )
+        )
+    answer(summary, as_json, show.tell)
+    if not show.in_step(summary):
+        raise typer.Exit(NO)
+
+
+@app.command()
+def doctor(
+    create: Annotated[
+        bool, typer.Option("--create", help="Create missing databases and bring them up to date.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check the configuration, both databases, every store and every ERP; one line each."""
+    found: list[dict[str, Any]] = []
+    with clearly():
+        config = settings.load()
+        path = settings.config_path()
+        told = f"{path}: {len(config.stores)} stores, {len(config.erps)} ERPs"
+        found.append(_finding("configuration", None if path.exists() else f"no {path} here", told))
+        try:
+            place = _databases(False) if create else _existing()
+        except DatabaseUnavailable as fault:
+            found.append(_finding("database", str(fault), ""))
+        else:
+            engine = engine_for(place)
+            at = revision(engine)
+            late = None if at == head() else f"at revision {at}, not {head()}: run with --create"
+            found.append(_finding("database", late, host.shown(place.text(place.store))))
+            found += _systems(Systems(config, engine))
+            engine.dispose()
+    answer({"healthy": all(f["ok"] for f in found), "findings": found}, as_json, _tell_doctor)
+    if not all(f["ok"] for f in found):
+        raise typer.Exit(NO)
+
+
+def _existing() -> Any:
+    from resources.store import postgres
+
+    place = postgres.find(settings.home())
+    engine = engine_for(place)
+    with connected(engine):
+        pass
+    engine.dispose()
+    return place
+
+
+def _finding(what: str, trouble: str | None, told: str) -> dict[str, Any]:
+    return {"what": what, "ok": trouble is None, "told": trouble or told}
+
+
+def _systems(systems: Systems) -> list[dict[str, Any]]:
+    from resources.errors import RemoteError
+
+    found = []
+    for kind, names in (("store", systems.settings.stores), ("erp", systems.settings.erps)):
+        for name in names:
+            opened: Any = systems.shop(name) if kind == "store" else systems.erp(name)
+            try:
+                with opened as client:
+                    found.append(_finding(f"{kind} {name}", None, str(client.ping())))
+            except RemoteError as fault:
+                found.append(_finding(f"{kind} {name}", str(fault), ""))
+    return found
+
+
+def _tell_doctor(value: dict[str, Any]) -> None:
+    for finding in value["findings"]:
+        mark = "[green]✓[/green]" if finding["ok"] else "[red]✗[/red]"
+        out.print(f"{mark} {finding['what']}: ", finding["told"], sep="", markup=True)
+
+
+@app.command()
+def status(demo: Demo = False, as_json: AsJson = False) -> None:
+    """Show how far each store was read, what waits to be sent, and what waits for a person."""
+    with clearly():
+        engine = engine_for(_databases(demo))
+        with connected(engine) as connection:
+            found = report.status(connection, utc_now())
+        engine.dispose()
+    answer(found, as_json, _tell_status)
+
+
+def _tell_status(found: dict[str, Any]) -> None:
+    if not found["streams"] and not found["orders"]:
+        out.print(
+            "Nothing was read yet. `sync-assets run` reads your stores; `sync-assets demo`"
+            " shows how it looks."
+        )
+        return
+    table("Read up to", found["streams"])
+    table("Orders", found["orders"])
+    table("Writes not done", found["outbox"])
+    table("Open exceptions", found["exceptions"])
+    failed = [check for check in found["checks"] if not check["passed"]]
+    table("Core tables whose last check failed", failed)
+
+
+@app.command()
+def trace(
+    reference: Annotated[
+        str, typer.Argument(help="Our key (us:1042), an order number, a payment or ERP number.")
+    ],
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow one order through all systems, from any of its references."""
+    with clearly():
+        engine = engine_for(_databases(demo))
+        with connected(engine) as connection:
+            keys = report.resolve(connection, reference)
+            found = [report.trace(connection, key) for key in keys]
+        engine.dispose()
+    if not found:
+        fail(
+            f"Nothing is known under {reference!r}. Known forms: us:1042, an order number, a "
+            "payment reference, an ERP number.",
+            NO,
+        )
+    answer({"reference": reference, "found": found}, as_json, _tell_trace)
+
+
+def _tell_trace(value: dict[str, Any]) -> None:
+    if len(value["found"]) > 1:
+        out.print(f"{len(value['found'])} orders carry {value['reference']!r}.")
+    for found in value["found"]:
+        order = found["order"]
+        if order:
+            money = f"{report.plain(order['total_amount'])} {order['currency']}"
+            out.print(f"[bold]{found['order_ref']}[/bold]  {order['pipeline_state']}  {money}")
+        else:
+            out.print(f"[bold]{found['order_ref']}[/bold]  set aside, not in core")
+        table("Lines", found["lines"])
+        table("References", found["references"])
+        table("What happened", found["events"], ["at", "layer", "what", "run_id"])
+
+
+@app.command()
+def run(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Stop after the plan; nothing is sent.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare all sides afterwards.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the orders job once, here, as a Dagster run that the UI shows."""
+    from sync_assets import jobs
+    from sync_assets.ops import runs
+
+    with clearly():
+        place = _databases(False)
+        names = [jobs.DRY_RUN if dry_run else jobs.ORDERS, *([jobs.COMPARE] if compare else [])]
+        with host.instance(place) as instance, runs.opened(place) as (defs, _):
+            found = [runs.execute(defs, name, instance) for name in names]
+    answer({"runs": found}, as_json, lambda value: table("Runs", value["runs"]))
+    if not all(one["success"] for one in found):
+        raise typer.Exit(NO)
+
+
+@app.command()
+def backfill(
+    store: Annotated[
+        list[str] | None, typer.Option("--store", help="A store; repeat for more. Default: all.")
+    ] = None,
+    since: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD (UTC).")] = "",
+    until: Annotated[
+        str, typer.Option("--to", help="Last day, YYYY-MM-DD. Default: the first.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Read the orders that stores took on given days again, one Dagster run per store and day."""
+    from sync_assets.ops import runs
+
+    first, last = _day(since, "--from"), _day(until or since, "--to")
+    if last < first:
+        fail("--to is before --from.")
+    with clearly():
+        place = _databases(False)
+        with host.instance(place) as instance, runs.opened(place) as (defs, systems):
+            config = systems.settings
+            names = store or sorted(config.stores)
+            unknown = sorted(set(names) - set(config.stores))
+            if unknown or not names:
+                known = ", ".join(sorted(config.stores)) or "none; see docs/operating.md"
+                fail(f"Unknown store {', '.join(unknown)}. Configured: {known}.")
+            if first < config.backfill_from.replace(tzinfo=UTC):
+                day = config.backfill_from.date()
+                fail(f"Partitions begin on {day}; set backfill_from in the configuration.")
+            days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+            keys = [(name, f"{day:%Y-%m-%d}") for name in names for day in days]
+            with _progress(as_json) as bar:
+                found = [
+                    runs.backfill_day(defs, instance, name, day)
+                    for name, day in bar.track(keys, description="days")
+                ]
+    failed = [one for one in found if not one["success"]]
+    summary = {"days": len(found), "failed": len(failed), "runs": found}
+    answer(summary, as_json, _tell_backfill)
+    if failed:
+        raise typer.Exit(NO)
+
+
+def _tell_backfill(value: dict[str, Any]) -> None:
+    table("Days that failed", [one for one in value["runs"] if not one["success"]])
+    seen = sum(one["orders"] for one in value["runs"])
+    out.print(f"{value['days']} store days read, {seen} orders, {value['failed']} days failed.")
+
+
+def _day(text: str, option: str) -> datetime:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        fail(f"{option} needs a day as YYYY-MM-DD, not {text!r}.")
+
+
+def _progress(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=quiet,
+        transient=not err.is_terminal,
+    )
+
+
+@app.command()
+def ui(
+    port: Annotated[int | None, typer.Option(help="Port; default: a free one.")] = None,
+    demo: Demo = False,
+) -> None:
+    """Start the Dagster UI and its daemon on this deployment's databases; Ctrl-C ends both."""
+    with clearly():
+        place = _databases(demo)
+        with host.web(place, port=port or host.free_port()) as url:
+            host.wait_for(f"{url}/server_info")
+            out.print(f"Dagster UI: {url}   (Ctrl-C ends it)")
+            host.forever()
+
+
+@app.command()
+def env() -> None:
+    """Print what Dagster's own commands need: eval "$(sync-assets env)"."""
+    import shlex
+
+    with clearly():
+        for name, value in host.environment(_databases(False)).items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@exceptions_app.command("list")
+def list_exceptions(
+    code: Annotated[str | None, typer.Option(help="Only this code.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only this order.")] = None,
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is open, the oldest due first."""
+    with clearly():
+        engine = engine_for(_databases(demo))
+        with connected(engine) as connection:
+            rows = exceptions.open_ones(connection, subject=subject, code=code)
+        engine.dispose()
+    columns = ["id", "code", "subject_ref", "part", "message", "owner_role", "amount", "currency"]
+    answer(
+        {"open": len(rows), "exceptions": rows},
+        as_json,
+        lambda value: (
+            table(f"{value['open']} open", value["exceptions"], [*columns, "due_at"])
+            if rows
+            else out.print("Nothing is open.")
+        ),
+    )
+
+
+@exceptions_app.command()
+def release(
+    exception_id: Annotated[int, typer.Argument(help="Its id, from `exceptions list`.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it may go on; kept in the audit.")],
+    by: Annotated[str, typer.Option("--by", envvar="USER", help="Who decides.")],
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let an order go on in spite of one exception; holds for this version of the order."""
+    with clearly():
+        engine = engine_for(_databases(demo))
+        with connected(engine) as connection:
+            subject = exceptions.release(
+                connection, exception_id, by=by, note=reason, now=utc_now()
+            )
+        engine.dispose()
+    answer(
+        {"released": exception_id, "subject_ref": subject},
+        as_json,
+        lambda _: out.print(f"{subject} goes on with the next run."),
+    )
+
+
+@exceptions_app.command()
+def retry(
+    order_ref: Annotated[str, typer.Argument(help="The order whose parked write may go again.")],
+    by: Annotated[str, typer.Option("--by", envvar="USER", help="Who decides.")],
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send a parked write again with the next run, after its cause was mended."""
+    now = utc_now()
+    with clearly():
+        engine = engine_for(_databases(demo))
+        with connected(engine) as connection:
+            count = outbox.retry_parked(connection, None, order_ref, now)
+            if count:
+                audit.record(connection, by, "outbox.retried", order_ref, now)
+        engine.dispose()
+    if not count:
+        fail(f"Nothing is parked for {order_ref!r}; see `sync-assets status`.", NO)
+    answer(
+        {"order_ref": order_ref, "waiting": count},
+        as_json,
+        lambda _: out.print(f"{order_ref} goes again with the next run."),
+    )
+
+
+if __name__ == "__main__":
+    main()

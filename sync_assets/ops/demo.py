@@ -1,0 +1,399 @@
+"""The demo: real baskets, three stand-in stores, an ERP, the pipeline, the UI, and the proof.
+
+Every run starts from empty databases of its own, so it shows the same every time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from checks.agreement import erp_agreement, shop_agreement
+from resources import settings
+from resources.sandbox.shop_order import STORES
+from resources.store import postgres
+from resources.store.engine import connected
+from resources.store.frames import scalar
+from resources.wiring import Systems
+from sync_assets import jobs
+from sync_assets.ops import host, report, runs
+from sync_assets.ops.console import err, out, table
+from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
+
+SECRETS = {"DEMO_SHOP_KEY": "ck_test", "DEMO_SHOP_SECRET": "cs_test"}
+WATCH_EVERY = 3.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the demo was asked for."""
+
+    orders: int
+    orders_given: bool
+    orders_file: Path | None
+    erp: str
+    ui: bool
+    port: int | None
+    stay: bool
+    watch: bool
+    quiet: bool
+
+
+def run(wanted: Wanted) -> dict[str, Any]:
+    """Run the demo and answer its summary."""
+    began = time.monotonic()
+    say = (lambda line: None) if wanted.quiet else (lambda line: err.print(f"  {line}"))
+    say("Starting Postgres and a fresh pair of demo databases")
+    place = _fresh_databases()
+    with ExitStack() as stack:
+        say("Placing the orders in three stand-in stores")
+        world = stack.enter_context(_sandbox(wanted))
+        erp = stack.enter_context(_erp(wanted, place, world, say))
+        config = _write_config(world["urls"], erp)
+        stack.enter_context(host.set_environment({**SECRETS, **erp["secrets"]}))
+        url = _start_ui(stack, wanted, place, config, say)
+        instance = stack.enter_context(host.instance(place, config))
+        defs, systems = stack.enter_context(runs.opened(place))
+        expected = world["expect"]["orders"]
+        with _watching(systems.engine, expected, wanted):
+            ran = [runs.execute(defs, jobs.ORDERS, instance)]
+        say("Comparing shops, core and ERP")
+        ran.append(runs.execute(defs, jobs.COMPARE, instance))
+        summary = summarise(systems, world, ran, time.monotonic() - began, url)
+        if not wanted.quiet and (wanted.stay or wanted.watch):
+            tell(summary)
+            _linger(wanted, systems, url)
+        return summary
+
+
+def _fresh_databases() -> postgres.Databases:
+    found = postgres.find(settings.home())
+    demo = postgres.Databases(found.store.set(database=f"{found.store.database}_demo"))
+    for url in (demo.store, demo.dagster):
+        postgres.drop_database(demo, str(url.database))
+    return host.databases("_demo")
+
+
+@contextmanager
+def _sandbox(wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """The stand-ins' process; yields what it said: addresses and what to expect."""
+    command = [sys.executable, "-m", "resources.sandbox.process"]
+    command += ["--erp", "odoo" if wanted.erp == "odoo" else ""]
+    if wanted.orders_file is None:
+        command += ["--orders", str(wanted.orders)]
+    else:
+        command += ["--orders-file", str(wanted.orders_file.resolve())]
+        command += ["--orders", str(wanted.orders)] if wanted.orders_given else []
+    if wanted.watch:
+        command += ["--watch", str(WATCH_EVERY)]
+    log = settings.home() / "logs" / "sandbox.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                process.wait(10)
+                raise host.NotReady(f"The stand-ins did not start: {_last_line(log)}")
+            yield json.loads(line)
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"see {log}"
+
+
+@contextmanager
+def _erp(
+    wanted: Wanted, place: postgres.Databases, world: dict[str, Any], say: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """The ERP's part of the configuration, and its secrets."""
+    if wanted.erp == "odoo":
+        yield {
+            "name": "odoo",
+            "secrets": {"DEMO_ERP_KEY": "key"},
+            "config": {
+                "kind": "odoo",
+                "url": world["urls"]["odoo"],
+                "database": "erp",
+                "login": "sync",
+                "api_key": "env:DEMO_ERP_KEY",
+            },
+        }
+        return
+    cache = settings.home() / "tryton"
+    server = place.store
+    pg = PgPlace(
+        str(server.query.get("host") or server.host or "localhost"),
+        server.port or 5432,
+        server.username or "postgres",
+        str(server.password or ""),
+    )
+    try:
+        prepare(cache, pg, say)
+        with running(cache, pg, say) as tryton:
+            say("Creating the items in Tryton")
+            items = [(sku, name, Decimal(price)) for sku, name, price in world["items"]]
+            tryton.seed_items(items)
+            tryton.seed_stock(1000)
+            yield {
+                "name": "tryton",
+                "secrets": {"DEMO_ERP_KEY": tryton.password},
+                "config": {
+                    "kind": "tryton",
+                    "url": tryton.url,
+                    "database": tryton.database,
+                    "login": tryton.login,
+                    "password": "env:DEMO_ERP_KEY",
+                },
+            }
+    except TrytonFailed as fault:
+        raise host.NotReady(str(fault)) from fault
+
+
+def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
+    """The demo's own sync.toml, for this process, the UI and whoever wants to look."""
+    folder = settings.home() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "sync.toml"
+    blocks = ['backfill_from = "2010-01-01T00:00:00+00:00"', ""]
+    blocks += [f"[erps.{erp['name']}]", *_keys(erp["config"]), ""]
+    for name, store in STORES.items():
+        blocks += [
+            f"[stores.{name}]",
+            *_keys(
+                {
+                    "url": urls[name],
+                    "key": "env:DEMO_SHOP_KEY",
+                    "secret": "env:DEMO_SHOP_SECRET",
+                    "erp": erp["name"],
+                    "company": store.company if erp["name"] == "odoo" else erp_company(),
+                    "warehouse": store.warehouse,
+                    "web_shop": name,
+                }
+            ),
+            f'currencies = ["{store.currency}"]',
+            "lag_seconds = 1",
+            f"[stores.{name}.taxes]",
+            f'"{store.tax.code}" = "{store.erp_tax}"',
+            "",
+        ]
+    path.write_text("\n".join(blocks))
+    return path
+
+
+def erp_company() -> str:
+    """The one company of the Tryton demo database."""
+    from sync_assets.ops.tryton_seed import COMPANY
+
+    return str(COMPANY)
+
+
+def _keys(values: dict[str, str]) -> list[str]:
+    return [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+
+
+def _start_ui(
+    stack: ExitStack,
+    wanted: Wanted,
+    place: postgres.Databases,
+    config: Path,
+    say: Callable[[str], None],
+) -> str | None:
+    """Start the UI; it comes up while the pipeline runs."""
+    os.environ["SYNC_CONFIG"] = str(config)
+    if not wanted.ui:
+        return None
+    port = wanted.port or host.free_port()
+    # The sensor would run beside our own run; it is wanted only when the demo keeps going.
+    url = stack.enter_context(host.web(place, port=port, config=config))
+    say(f"Dagster UI: [bold]{url}[/bold] (up in a few seconds)")
+    say(f"  lineage  {url}/asset-groups   orders by table, column lineage in each asset's page")
+    say(f"  runs     {url}/runs           what runs now; rerun any step, nothing happens twice")
+    return url
+
+
+@contextmanager
+def _watching(engine: Engine, expected: int, wanted: Wanted) -> Iterator[None]:
+    """Show how far the orders are, from the tables, while the run goes on."""
+    if wanted.quiet:
+        yield
+        return
+    stages = {
+        "read from the shops": "select count(*) from raw.woocommerce__orders",
+        "mapped and checked": "select count(*) from core.orders",
+        "accepted by the ERP": "select count(*) from receipt.sales_orders",
+    }
+    done = threading.Event()
+    with Progress(
+        TextColumn("  {task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+    ) as bar:
+        tasks = {query: bar.add_task(name, total=expected) for name, query in stages.items()}
+
+        def look() -> None:
+            while not done.wait(0.5):
+                try:
+                    with connected(engine) as connection:
+                        for query, task in tasks.items():
+                            bar.update(task, completed=scalar(connection, query))
+                except (SQLAlchemyError, postgres.DatabaseUnavailable):
+                    return  # the run itself tells what is wrong
+
+        watcher = threading.Thread(target=look, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+            with connected(engine) as connection:
+                for query, task in tasks.items():
+                    bar.update(task, completed=scalar(connection, query))
+
+
+def summarise(
+    systems: Systems,
+    world: dict[str, Any],
+    ran: list[dict[str, Any]],
+    seconds: float,
+    url: str | None,
+) -> dict[str, Any]:
+    """Count both sides again, from what the systems themselves say."""
+    shops = {name: shop_agreement(systems, name) for name in systems.settings.stores}
+    erps = {name: erp_agreement(systems, name) for name in systems.settings.erps}
+    with connected(systems.engine) as connection:
+        states = {
+            row["pipeline_state"]: row["orders"]
+            for row in report.read_rows(
+                connection,
+                "select pipeline_state, count(*) as orders from mart.orders group by 1 order by 1",
+            )
+        }
+        summary = {
+            "shop_orders": world["expect"]["orders"],
+            "core_orders": scalar(connection, "select count(*) from core.orders"),
+            "accepted": states.get("accepted", 0),
+            "held": scalar(connection, "select count(distinct order_ref) from core.order_holds"),
+            "held_by_reason": report.held_by_reason(connection),
+            "not_sent": {
+                state: n for state, n in states.items() if state not in ("accepted", "held")
+            },
+            "erp_orders": sum(one.compared + len(one.extra) for one in erps.values()),
+            "doubled": sum(len(one.doubled) for one in (*shops.values(), *erps.values())),
+            "missing": sum(len(one.missing) for one in (*shops.values(), *erps.values())),
+            "sums": report.plain(report.sums(connection)),
+        }
+    summary["sums_match"] = all(one.left == one.right for one in (*shops.values(), *erps.values()))
+    summary["different"] = sum(len(one.different) for one in (*shops.values(), *erps.values()))
+    summary["planted_defects"] = world["expect"]["defects"]
+    if world["file"]:
+        summary["file"] = world["file"]
+    summary["runs"] = ran
+    summary["orders_per_second"] = round(summary["shop_orders"] / max(seconds, 0.001), 1)
+    summary["seconds"] = round(seconds, 1)
+    summary["ui"] = url
+    return summary
+
+
+def in_step(summary: dict[str, Any]) -> bool:
+    """Whether nothing is lost, nothing doubled, and every sum matches."""
+    steps_ran = all(one["success"] for one in summary["runs"])
+    return (
+        steps_ran
+        and summary["sums_match"]
+        and not (summary["doubled"] or summary["missing"] or summary["different"])
+    )
+
+
+_TOLD: set[int] = set()
+
+
+def tell(summary: dict[str, Any]) -> None:
+    """Print the summary once."""
+    if id(summary) in _TOLD:
+        return
+    _TOLD.add(id(summary))
+    out.print()
+    _tell_counts(summary)
+    table(
+        "Held, by reason",
+        [{"reason": k, "orders": v} for k, v in summary["held_by_reason"].items()],
+    )
+    table("Not sent, by state", [{"state": k, "orders": v} for k, v in summary["not_sent"].items()])
+    table("Sums per currency: shops (core), and what the ERP says it holds", summary["sums"])
+    if "file" in summary:
+        told = [{"decision": k, "rows": v} for k, v in summary["file"]["decisions"].items()]
+        table(f"Rows of the file: {summary['file']['rows']}", told)
+    for one in summary["runs"]:
+        for why in one["why"]:
+            out.print(f"[red]{one['job']}: {why}[/red]")
+    good = in_step(summary)
+    verdict = "[green]In step:[/green] nothing lost, nothing twice, all sums match."
+    out.print(verdict if good else "[red]Not in step; see above.[/red]")
+    out.print(
+        "Look closer: `sync-assets status --demo`, `sync-assets exceptions list --demo`, "
+        "`sync-assets trace us:1 --demo`, `sync-assets ui --demo`."
+    )
+
+
+def _tell_counts(summary: dict[str, Any]) -> None:
+    names = ("shop_orders", "core_orders", "accepted", "held", "erp_orders", "doubled", "missing")
+    table("Orders", [{name: summary[name] for name in (*names, "seconds")}])
+
+
+def _linger(wanted: Wanted, systems: Systems, url: str | None) -> None:
+    """Keep everything up until Ctrl-C; with --watch, tell what arrives."""
+    out.print(f"Everything keeps running{f' at {url}' if url else ''}. Ctrl-C ends it.")
+    if not wanted.watch:
+        host.forever()
+        return
+    out.print("A new order every few seconds; the sensor `orders_due` picks it up.")
+    _follow(systems)
+
+
+def _follow(systems: Systems) -> None:
+    query = "select pipeline_state, count(*) as n from mart.orders group by 1 order by 1"
+    last = ""
+    try:
+        while True:
+            with connected(systems.engine) as connection:
+                rows = report.read_rows(connection, query)
+            line = ", ".join(f"{row['pipeline_state']} {row['n']}" for row in rows)
+            if line != last:
+                out.print(f"{time.strftime('%H:%M:%S')}  {line}")
+                last = line
+            time.sleep(1)
+    except KeyboardInterrupt:
+        out.print("Ending.")

@@ -1,0 +1,1 @@
+"""Orders: every shop order becomes exactly one sales order in the ERP."""

@@ -1,0 +1,424 @@
+"""The subject orders as assets: raw → core → plan → receipt. Shells only; the steps are beside."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from resources.settings import Settings
+from resources.wiring import Systems
+from sync_assets.domain.changes import OrderChanges
+from sync_assets.domain.frames import Table
+from sync_assets.domain.items import ProductRefs
+from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
+from sync_assets.orders import lineage, mapping, planning, reading, sending
+from sync_assets.outcomes import counted, told
+from sync_assets.partitions import store_days
+
+SystemsParam = dg.ResourceParam[Systems]
+GROUP = "orders"
+ENGINEERS, OPERATIONS, FINANCE = "team:integration", "team:operations", "team:finance"
+
+RAW_ORDERS = dg.AssetKey(["raw", "woocommerce", "orders"])
+RAW_CUSTOMERS = dg.AssetKey(["raw", "woocommerce", "customers"])
+RAW_NOTES = dg.AssetKey(["raw", "woocommerce", "order_notes"])
+RAW_ORDERS_BY_DAY = dg.AssetKey(["raw", "woocommerce", "orders_by_day"])
+HOLDS = dg.AssetKey(["core", "order_holds"])
+
+CORE_ORDER_TABLES: dict[str, type[Table]] = {**CORE_TABLES, "order_changes": OrderChanges}
+#: Tables a plan is made from; it refuses to go on when the last check of one failed.
+PLANNED_FROM = [f"core.{name}" for name in (*CORE_TABLES, "product_refs")]
+
+
+def core_key(table: str) -> dg.AssetKey:
+    """Asset key of a core table."""
+    return dg.AssetKey(["core", table])
+
+
+def build(settings: Settings) -> list[dg.AssetsDefinition]:
+    """The assets of the subject for the systems a deployment has."""
+    kinds = settings.erp_kinds()
+    return [
+        raw_orders,
+        raw_orders_by_day(settings),
+        raw_customers,
+        raw_order_notes,
+        core_orders,
+        core_customers,
+        core_order_notes,
+        *[raw_items(kind) for kind in kinds],
+        core_product_refs(kinds),
+        order_holds,
+        *[plan_sales_orders(kind) for kind in kinds],
+        *[receipt_sales_orders(kind) for kind in kinds],
+    ]
+
+
+def _result(tally: reading.Tally) -> dg.MaterializeResult:
+    """A reading step's counts; it fails only when nobody answered."""
+    if tally.failed and not tally.seen and not tally.new:
+        raise dg.Failure(
+            description="; ".join(tally.failed.values()),
+            metadata={"systems": ", ".join(tally.failed)},
+        )
+    return dg.MaterializeResult(
+        metadata=counted(
+            rows=tally.seen, new_versions=tally.new, set_aside=tally.broken, failed=tally.failed
+        )
+    )
+
+
+@dg.asset(
+    key=RAW_ORDERS,
+    group_name=GROUP,
+    kinds={"woocommerce", "postgres"},
+    owners=[ENGINEERS],
+    description="Every version of every shop order, as the shop sent it. Reads what changed since "
+    "the last complete reading, with an overlap; trashed orders are asked for separately.",
+    metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
+)
+def raw_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    """Read what changed in every store."""
+    with told():
+        return _result(
+            reading.each_source(
+                systems,
+                systems.settings.stores,
+                "orders",
+                lambda store: reading.changed_orders(systems, store, context.run_id),
+            )
+        )
+
+
+def raw_orders_by_day(settings: Settings) -> dg.AssetsDefinition:
+    """Build the backfill asset over the deployment's stores and days."""
+
+    @dg.asset(
+        key=RAW_ORDERS_BY_DAY,
+        partitions_def=store_days(settings),
+        group_name=GROUP,
+        kinds={"woocommerce", "postgres"},
+        owners=[ENGINEERS],
+        description="The same table as raw/woocommerce/orders, filled per store and day of "
+        "placement: for history, and to read a day again. Leaves the delta's watermark alone.",
+        metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
+    )
+    def raw_orders_of_day(
+        context: dg.AssetExecutionContext, systems: SystemsParam
+    ) -> dg.MaterializeResult:
+        with told():
+            total = reading.Tally()
+            for store, start in _store_days(context.partition_keys):
+                end = start + timedelta(days=1)
+                total.add(reading.orders_of_day(systems, store, start, end, context.run_id))
+            return _result(total)
+
+    return raw_orders_of_day
+
+
+def _store_days(keys: Sequence[str]) -> Iterator[tuple[str, datetime]]:
+    for key in keys:
+        assert isinstance(key, dg.MultiPartitionKey)
+        parts = key.keys_by_dimension
+        yield parts["store"], datetime.fromisoformat(parts["day"]).replace(tzinfo=UTC)
+
+
+@dg.asset(
+    key=RAW_CUSTOMERS,
+    group_name=GROUP,
+    kinds={"woocommerce", "postgres"},
+    owners=[ENGINEERS],
+    description="Every version of every customer account. The shop offers no filter by change, "
+    "so all pages are read; only what differs is kept.",
+    metadata={
+        "dagster/column_schema": lineage.raw_schema(
+            {f for fields in lineage.CUSTOMER_FIELDS.values() for f in fields}
+        )
+    },
+)
+def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    """Read the customer accounts of every store."""
+    with told():
+        return _result(
+            reading.each_source(
+                systems,
+                systems.settings.stores,
+                "customers",
+                lambda store: reading.customers(systems, store, context.run_id),
+            )
+        )
+
+
+@dg.asset(
+    key=RAW_NOTES,
+    deps=[RAW_ORDERS],
+    group_name=GROUP,
+    kinds={"woocommerce", "postgres"},
+    owners=[ENGINEERS],
+    description="Notes of the orders that changed, for stores with `read_notes = true`: one call "
+    "an order, because notes have no list of their own and do not count as a change.",
+)
+def raw_order_notes(
+    context: dg.AssetExecutionContext, systems: SystemsParam
+) -> dg.MaterializeResult:
+    """Read the notes of changed orders where the store wants it."""
+    stores = [name for name, store in systems.settings.stores.items() if store.read_notes]
+    with told():
+        return _result(
+            reading.each_source(
+                systems,
+                stores,
+                "order_notes",
+                lambda store: reading.notes_of_changed(systems, store, context.run_id),
+            )
+        )
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            core_key(name),
+            deps=[RAW_ORDERS, RAW_ORDERS_BY_DAY],
+            group_name=GROUP,
+            kinds={"pandas", "pandera", "postgres"},
+            owners=[FINANCE if "tax" in name or "refund" in name else OPERATIONS, ENGINEERS],
+            description=table.__doc__,
+            metadata={
+                "dagster/column_schema": lineage.column_schema(table),
+                "dagster/table_name": f"core.{name}",
+                **(
+                    {
+                        "dagster/column_lineage": lineage.column_lineage(
+                            RAW_ORDERS, lineage.ORDER_FIELDS[name]
+                        )
+                    }
+                    if name in lineage.ORDER_FIELDS
+                    else {}
+                ),
+            },
+        )
+        for name, table in CORE_ORDER_TABLES.items()
+    ],
+    name="core_orders",
+)
+def core_orders(
+    context: dg.AssetExecutionContext, systems: SystemsParam
+) -> Iterator[dg.MaterializeResult]:
+    """Map what is not mapped yet; all tables of an order change in one transaction."""
+    with told():
+        done = mapping.orders(systems, context.run_id)
+    for name, table in CORE_ORDER_TABLES.items():
+        yield dg.MaterializeResult(
+            asset_key=core_key(name),
+            metadata={
+                **counted(orders_mapped=done.mapped, orders_set_aside=done.set_aside),
+                "dagster/column_schema": lineage.column_schema(table),
+                **(
+                    {
+                        "dagster/column_lineage": lineage.column_lineage(
+                            RAW_ORDERS, lineage.ORDER_FIELDS[name]
+                        )
+                    }
+                    if name in lineage.ORDER_FIELDS
+                    else {}
+                ),
+            },
+        )
+
+
+@dg.asset(
+    key=core_key("customers"),
+    deps=[RAW_CUSTOMERS, core_key("orders")],
+    group_name=GROUP,
+    kinds={"pandas", "pandera", "postgres"},
+    owners=[OPERATIONS, ENGINEERS],
+    description=Customers.__doc__,
+    metadata={
+        "dagster/column_schema": lineage.column_schema(Customers),
+        "dagster/table_name": "core.customers",
+    },
+)
+def core_customers(
+    context: dg.AssetExecutionContext, systems: SystemsParam
+) -> dg.MaterializeResult:
+    """Map the accounts that changed; guests came with their orders."""
+    with told():
+        done = mapping.customers(systems, context.run_id)
+    return dg.MaterializeResult(
+        metadata={
+            **counted(mapped=done.mapped, set_aside=done.set_aside),
+            "dagster/column_schema": lineage.column_schema(Customers),
+            "dagster/column_lineage": lineage.column_lineage(
+                RAW_CUSTOMERS, lineage.CUSTOMER_FIELDS
+            ),
+        }
+    )
+
+
+@dg.asset(
+    key=core_key("order_notes"),
+    deps=[RAW_NOTES],
+    group_name=GROUP,
+    kinds={"pandas", "pandera", "postgres"},
+    owners=[OPERATIONS, ENGINEERS],
+    description=OrderNotes.__doc__,
+    metadata={
+        "dagster/column_schema": lineage.column_schema(OrderNotes),
+        "dagster/table_name": "core.order_notes",
+        "dagster/column_lineage": lineage.column_lineage(
+            RAW_NOTES,
+            {
+                "note_ref": ["id"],
+                "noted_at": ["date_created_gmt"],
+                "author": ["author"],
+                "is_for_customer": ["customer_note"],
+                "note": ["note"],
+            },
+        ),
+    },
+)
+def core_order_notes(
+    context: dg.AssetExecutionContext, systems: SystemsParam
+) -> dg.MaterializeResult:
+    """Map the notes that are new."""
+    with told():
+        done = mapping.notes(systems, context.run_id)
+    return dg.MaterializeResult(metadata=counted(mapped=done.mapped, set_aside=done.set_aside))
+
+
+def raw_items(kind: str) -> dg.AssetsDefinition:
+    """Build the asset of one kind of ERP's items."""
+
+    @dg.asset(
+        key=["raw", kind, "items"],
+        group_name=GROUP,
+        kinds={kind, "postgres"},
+        owners=[ENGINEERS],
+        description=f"Every sellable item of {kind}, archived ones too; a new version where one "
+        "differs from what we hold.",
+    )
+    def items(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+        erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
+        with told():
+            return _result(
+                reading.each_source(
+                    systems,
+                    erps,
+                    "items",
+                    lambda erp: reading.items(systems, erp, context.run_id),
+                )
+            )
+
+    return items
+
+
+def core_product_refs(kinds: Sequence[str]) -> dg.AssetsDefinition:
+    """Build the asset that knows every ERP's items by SKU."""
+
+    @dg.asset(
+        key=core_key("product_refs"),
+        deps=[dg.AssetKey(["raw", kind, "items"]) for kind in kinds],
+        group_name=GROUP,
+        kinds={"pandas", "pandera", "postgres"},
+        owners=[OPERATIONS, ENGINEERS],
+        description=ProductRefs.__doc__,
+        metadata={
+            "dagster/column_schema": lineage.column_schema(ProductRefs),
+            "dagster/table_name": "core.product_refs",
+        },
+    )
+    def product_refs(
+        context: dg.AssetExecutionContext, systems: SystemsParam
+    ) -> dg.MaterializeResult:
+        total = mapping.Mapped()
+        with told():
+            for kind in kinds:
+                done = mapping.items(systems, kind, context.run_id)
+                total.mapped += done.mapped
+                total.set_aside += done.set_aside
+        return dg.MaterializeResult(
+            metadata=counted(mapped=total.mapped, set_aside=total.set_aside)
+        )
+
+    return product_refs
+
+
+@dg.asset(
+    key=HOLDS,
+    deps=[*[core_key(name) for name in CORE_TABLES], core_key("product_refs")],
+    group_name=GROUP,
+    kinds={"postgres"},
+    owners=[OPERATIONS, FINANCE],
+    description="Why an order waits before the ERP sees it: reason, owner role, money, due time. "
+    "A hold ends by itself when its cause is gone; some can be released by hand.",
+    metadata={"dagster/table_name": "core.order_holds"},
+)
+def order_holds(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    """Validate every open order."""
+    with told():
+        done = planning.hold(systems, context.run_id)
+    return dg.MaterializeResult(metadata=counted(validated=done.looked_at, held=done.held))
+
+
+def plan_sales_orders(kind: str) -> dg.AssetsDefinition:
+    """Build the plan of one kind of ERP."""
+
+    @dg.asset(
+        key=["plan", kind, "sales_orders"],
+        deps=[HOLDS, core_key("customers")],
+        group_name=GROUP,
+        kinds={kind, "postgres"},
+        owners=[OPERATIONS, ENGINEERS],
+        description=f"What {kind} must be told about orders: create, cancel, nothing, or a "
+        "conflict for a person. Nothing is sent; stopping here is a dry run.",
+        metadata={"dagster/table_name": f"plan.{kind}__sales_orders"},
+    )
+    def plan(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+        with told():
+            try:
+                planning.require_passed(systems, PLANNED_FROM)
+            except planning.ChecksFailed as failed:
+                raise dg.Failure(description=str(failed), allow_retries=False) from failed
+            done = planning.plan(systems, kind, context.run_id)
+        return dg.MaterializeResult(
+            metadata=counted(looked_at=done.looked_at, held=done.held, actions=done.actions)
+        )
+
+    return plan
+
+
+def receipt_sales_orders(kind: str) -> dg.AssetsDefinition:
+    """Build the receipts of one kind of ERP."""
+
+    @dg.asset(
+        key=["receipt", kind, "sales_orders"],
+        deps=[dg.AssetKey(["plan", kind, "sales_orders"])],
+        group_name=GROUP,
+        kinds={kind, "postgres"},
+        owners=[OPERATIONS, ENGINEERS],
+        description=f"What {kind} answered for each order: its id, number, state and total. "
+        "Sends what is due; looks up first, so a repeated run makes nothing twice.",
+        metadata={"dagster/table_name": f"receipt.{kind}__sales_orders"},
+    )
+    def receipt(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+        erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
+        total = sending.Sent()
+        with told():
+            for erp in erps:
+                done = sending.send(systems, kind, erp, context.run_id, context.log.info)
+                total.accepted += done.accepted
+                total.cancelled += done.cancelled
+                total.parked += done.parked
+                total.later += done.later
+                total.faults.update(done.faults)
+        return dg.MaterializeResult(
+            metadata=counted(
+                accepted=total.accepted,
+                cancelled=total.cancelled,
+                parked=total.parked,
+                later=total.later,
+                faults=total.faults,
+            )
+        )
+
+    return receipt

@@ -1,0 +1,169 @@
+"""Where each core column comes from, for the lineage view: field by field of the shop's payload."""
+
+import dagster as dg
+
+from sync_assets.domain.frames import Table
+
+ADDRESS = {
+    "first_name": "first_name",
+    "last_name": "last_name",
+    "company": "company",
+    "street": "address_1",
+    "street2": "address_2",
+    "city": "city",
+    "region": "state",
+    "postcode": "postcode",
+    "country": "country",
+    "email": "email",
+    "phone": "phone",
+}
+_LINES = ("line_items", "shipping_lines", "fee_lines")
+
+
+def _of_lines(field: str) -> list[str]:
+    return [f"{lines}[].{field}" for lines in _LINES]
+
+
+#: Core table → column → fields of `raw/woocommerce/orders`.
+ORDER_FIELDS: dict[str, dict[str, list[str]]] = {
+    "orders": {
+        "order_ref": ["id"],
+        "order_id": ["id"],
+        "order_number": ["number"],
+        "state": ["status"],
+        "shop_status": ["status"],
+        "currency": ["currency"],
+        "prices_include_tax": ["prices_include_tax"],
+        "placed_at": ["date_created_gmt"],
+        "paid_at": ["date_paid_gmt"],
+        "changed_at": ["date_modified_gmt"],
+        "customer_ref": ["customer_id", "billing.email"],
+        "payment_method": ["payment_method"],
+        "payment_ref": ["transaction_id"],
+        "created_via": ["created_via"],
+        "customer_note": ["customer_note"],
+        "net_amount": ["line_items[].total"],
+        "shipping_amount": ["shipping_lines[].total"],
+        "fee_amount": ["fee_lines[].total"],
+        "tax_amount": ["total_tax"],
+        "discount_amount": ["discount_total"],
+        "rounding_amount": ["total", *_of_lines("total"), "total_tax"],
+        "total_amount": ["total"],
+        "refunded_amount": ["refunds[].total"],
+    },
+    "order_lines": {
+        "line_ref": ["id", *_of_lines("id")],
+        "order_ref": ["id"],
+        "sku": ["line_items[].sku"],
+        "product_id": ["line_items[].product_id"],
+        "variation_id": ["line_items[].variation_id"],
+        "description": ["line_items[].name", "shipping_lines[].method_title", "fee_lines[].name"],
+        "quantity": ["line_items[].quantity"],
+        "currency": ["currency"],
+        "subtotal_amount": ["line_items[].subtotal", *_of_lines("total")[1:]],
+        "net_amount": _of_lines("total"),
+        "tax_amount": _of_lines("total_tax"),
+        "tax_class": ["line_items[].tax_class", "fee_lines[].tax_class"],
+    },
+    "order_taxes": {
+        "line_ref": ["id", *_of_lines("id")],
+        "order_ref": ["id"],
+        "rate_id": _of_lines("taxes[].id"),
+        "rate_code": ["tax_lines[].rate_code"],
+        "label": ["tax_lines[].label"],
+        "percent": ["tax_lines[].rate_percent"],
+        "is_compound": ["tax_lines[].compound"],
+        "currency": ["currency"],
+        "tax_amount": _of_lines("taxes[].total"),
+    },
+    "order_discounts": {
+        "order_ref": ["id"],
+        "coupon_ref": ["id", "coupon_lines[].id"],
+        "code": ["coupon_lines[].code"],
+        "currency": ["currency"],
+        "discount_amount": ["coupon_lines[].discount"],
+        "discount_tax_amount": ["coupon_lines[].discount_tax"],
+    },
+    "order_refunds": {
+        "order_ref": ["id"],
+        "refund_ref": ["refunds[].id"],
+        "currency": ["currency"],
+        "refunded_amount": ["refunds[].total"],
+        "reason": ["refunds[].reason"],
+    },
+    "order_addresses": {
+        "order_ref": ["id"],
+        **{ours: [f"billing.{their}", f"shipping.{their}"] for ours, their in ADDRESS.items()},
+    },
+    "customers": {
+        "customer_ref": ["customer_id", "billing.email"],
+        "email": ["billing.email"],
+        "first_name": ["billing.first_name"],
+        "last_name": ["billing.last_name"],
+        "company": ["billing.company"],
+        "phone": ["billing.phone"],
+        "country": ["billing.country"],
+        "changed_at": ["date_modified_gmt"],
+    },
+}
+#: Core column → fields of `raw/woocommerce/customers`.
+CUSTOMER_FIELDS = {
+    "customer_ref": ["id"],
+    "email": ["email"],
+    "first_name": ["first_name"],
+    "last_name": ["last_name"],
+    "company": ["billing.company"],
+    "phone": ["billing.phone"],
+    "country": ["billing.country"],
+    "changed_at": ["date_modified_gmt"],
+}
+RAW_COLUMNS = {
+    "version": ("bigint", "Our running number of the version"),
+    "source": ("text", "Store or system that said it"),
+    "resource_id": ("text", "Its id there"),
+    "changed_at": ("timestamptz", "When it changed there"),
+    "content_hash": ("bytea", "SHA-256 of the text"),
+    "payload": ("json", "The JSON object, byte for byte"),
+    "via": ("text", "delta, backfill, webhook, read_back or trash"),
+    "received_at": ("timestamptz", "When we read it"),
+    "run_id": ("text", "The run that read it"),
+    "mapped_at": ("timestamptz", "When core took it over"),
+}
+
+
+def column_schema(table: type[Table]) -> dg.TableSchema:
+    """A core table's columns with their types, texts and constraints."""
+    columns = []
+    for name, column in table.to_schema().columns.items():
+        keys = list(table.Config.unique or [])
+        constraints = dg.TableColumnConstraints(
+            nullable=bool(column.nullable), unique=keys == [name]
+        )
+        columns.append(
+            dg.TableColumn(
+                name, str(column.dtype), description=column.description, constraints=constraints
+            )
+        )
+    return dg.TableSchema(columns=columns)
+
+
+def raw_schema(fields: set[str]) -> dg.TableSchema:
+    """A raw table's columns, and the payload's fields that core is made from."""
+    own = [dg.TableColumn(n, t, description=d) for n, (t, d) in RAW_COLUMNS.items()]
+    inner = [dg.TableColumn(f"payload.{field}", "json") for field in sorted(fields)]
+    return dg.TableSchema(columns=own + inner)
+
+
+def order_fields() -> set[str]:
+    """Every payload field that some core column is made from."""
+    return {f for table in ORDER_FIELDS.values() for fields in table.values() for f in fields}
+
+
+def column_lineage(key: dg.AssetKey, fields: dict[str, list[str]]) -> dg.TableColumnLineage:
+    """Lineage of one table to the payload fields of one raw asset."""
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(key, f"payload.{field}") for field in sources]
+            for column, sources in fields.items()
+        }
+    )

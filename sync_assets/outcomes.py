@@ -1,0 +1,40 @@
+"""How a step's end is told to Dagster: results with counts, failures with what to do next."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from resources.errors import Remedy, RemoteError
+from resources.store.postgres import DatabaseUnavailable
+
+NEXT = {
+    Remedy.RETRY: "It passes by itself; the next run tries again.",
+    Remedy.SIGN_IN: "Check the key, user and password of this system, then run again.",
+    Remedy.GIVE_TO_PERSON: "Sending it again will not help; see `sync-assets exceptions`.",
+    Remedy.FIND_OUT: "The next run looks up what happened before it does anything else.",
+}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Let remote and database errors end the step with one sentence and the right retry."""
+    try:
+        yield
+    except RemoteError as error:
+        lasting = error.remedy in (Remedy.SIGN_IN, Remedy.GIVE_TO_PERSON)
+        raise dg.Failure(
+            description=f"{error} {NEXT[error.remedy]}",
+            metadata={"remedy": error.remedy.value, "system": error.system},
+            allow_retries=not lasting,
+        ) from error
+    except DatabaseUnavailable as error:
+        raise dg.Failure(description=str(error)) from error
+
+
+def counted(**counts: Any) -> dict[str, Any]:
+    """Counts as asset metadata; `rows` becomes Dagster's own row count."""
+    rows = counts.pop("rows", None)
+    shown = {name: value for name, value in counts.items() if value not in (None, {}, [])}
+    return shown if rows is None else {"dagster/row_count": rows, **shown}
