@@ -77,7 +77,7 @@ def _frames(
     connection: Connection, name: str, table: type[Table], run_id: str | None
 ) -> Iterator[pd.DataFrame]:
     """The rows of this run, or all rows when the run wrote none."""
-    columns, key = table.columns(), list(table.Config.unique or [])
+    columns, key = table.columns(), table.key()
     of_run = "run_id = :run"
     wrote = scalar(
         connection,
@@ -96,7 +96,7 @@ def _faults(table: type[Table], frame: pd.DataFrame) -> dict[tuple[str, str], in
     try:
         table.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
-        key = list(table.Config.unique or [])
+        key = table.key()
         found: dict[tuple[str, str], int] = {}
         for case in errors.failure_cases.to_dict("records"):
             place = case["index"]

@@ -211,7 +211,7 @@ def exact_json(system: str, text: str | bytes) -> Any:
     """Parse an answer with its money exact: numbers with a point become `Decimal`."""
     try:
         return json.loads(text, parse_float=Decimal)
-    except ValueError as fault:
+    except (ValueError, ArithmeticError, RecursionError) as fault:
         raise ContractBroken(system, f"the answer is not JSON: {fault}") from fault
 
 

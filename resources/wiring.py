@@ -56,8 +56,10 @@ class Systems:
         """A client of one ERP."""
         erp = self.settings.erps[name]
         with self._http(name, erp) as client:
-            yield self._odoo(name, erp, client) if isinstance(erp, OdooErp) else self._tryton(
-                name, erp, client
+            yield (
+                self._odoo(name, erp, client)
+                if isinstance(erp, OdooErp)
+                else self._tryton(name, erp, client)
             )
 
     def _odoo(self, name: str, erp: OdooErp, client: httpx.Client) -> Erp:

@@ -101,10 +101,7 @@ class StandIn:
         operation = self.operation(request)
         self.calls[operation] += 1
         fault = self.faults.next(operation)
-        if fault is None:
-            response = self.answer(request)
-        else:
-            response = self._struck(fault, request)
+        response = self.answer(request) if fault is None else self._struck(fault, request)
         self.after_effect(operation)
         return response
 

@@ -144,19 +144,20 @@ class OdooStandIn(OdooServer):
     def orders_by_ref(self) -> dict[str, list[Row]]:
         """All orders by customer reference, with names for ids and exact amounts."""
         found: dict[str, list[Row]] = {}
-        for id_ in self.tables.ids[ORDER]:
-            order = odoo_sales.document(self.db, id_)
-            found.setdefault(order["client_order_ref"] or "", []).append(order)
+        with self.one_at_a_time:
+            for id_ in self.tables.ids[ORDER]:
+                order = odoo_sales.document(self.db, id_)
+                found.setdefault(order["client_order_ref"] or "", []).append(order)
         return found
 
     def totals_by_currency(self, state: str = "sale") -> dict[str, Decimal]:
         """What the orders of a state come to, by currency."""
         totals: dict[str, Decimal] = {}
-        for row in self.tables.rows[ORDER].values():
-            if row["state"] == state:
-                currency = self.db.value("res.currency", row["currency_id"], "name")
-                total = row.get("amount_total", ZERO)
-                totals[currency] = totals.get(currency, ZERO) + total
+        with self.one_at_a_time:
+            rows = [row for row in self.tables.rows[ORDER].values() if row["state"] == state]
+        for row in rows:
+            currency = self.db.value("res.currency", row["currency_id"], "name")
+            totals[currency] = totals.get(currency, ZERO) + row.get("amount_total", ZERO)
         return totals
 
     def count(self, operation: str) -> int:

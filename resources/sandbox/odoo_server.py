@@ -84,7 +84,7 @@ class OdooServer(StandIn):
         self.races = 0
         self._stale = False
         self._under_way = 0
-        self._count, self._one_at_a_time = Lock(), RLock()
+        self._count, self.one_at_a_time = Lock(), RLock()
         self._found(companies)
 
     def _found(self, companies: Sequence[tuple[str, str]]) -> None:
@@ -141,7 +141,7 @@ class OdooServer(StandIn):
             return httpx.Response(400, text="Invalid JSON data")
         answer: Row = {"jsonrpc": "2.0", "id": call.get("id")}
         try:
-            with self._one_at_a_time:
+            with self.one_at_a_time:
                 result = self._served(call["params"])
             if result is not None:
                 answer["result"] = result
@@ -273,7 +273,7 @@ class OdooServer(StandIn):
     def writing(self) -> Iterator[None]:
         """One call is one transaction; its start is the time of all its rows."""
         try:
-            with self._one_at_a_time, self.tables.writing(self.now(), self.late_seconds):
+            with self.one_at_a_time, self.tables.writing(self.now(), self.late_seconds):
                 yield
         finally:
             self.sales.forget()

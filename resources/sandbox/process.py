@@ -35,7 +35,9 @@ def main() -> None:
                 "urls": urls,
                 "expect": built.expect(),
                 "file": _told(report) if report else None,
-                "items": [] if wanted.erp else [[sku, *i] for sku, i in built.items.items()],
+                "items": []
+                if wanted.erp
+                else [(sku, item.name, item.price) for sku, item in built.items.items()],
             }
         )
         ended = threading.Event()

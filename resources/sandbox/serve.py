@@ -43,6 +43,9 @@ def serve(standins: Mapping[str, StandIn], port: int = 0) -> Iterator[dict[str, 
 
     server = uvicorn.Server(_config(application(standins, hang_up)))
     with socket.create_server((HOST, port)) as door:
+        # asyncio does so only for sockets that name their protocol; an answer sent in two parts
+        # would wait 40 ms for the first one's acknowledgement.
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         base = f"http://{HOST}:{door.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([door],), name="stand-ins", daemon=True)
         thread.start()

@@ -150,7 +150,12 @@ def _erp(items: dict[str, Item], now: Now, version: int, stock: int) -> OdooStan
     companies = [(store.company, store.currency) for store in STORES.values()]
     erp = OdooStandIn(version=version, now=now, companies=companies)
     for store in STORES.values():
-        erp.add_tax(store.company, store.erp_tax, store.tax.percent)
+        erp.add_tax(
+            store.company,
+            store.erp_tax,
+            store.tax.percent,
+            price_include=store.prices_include_tax,
+        )
         erp.add_warehouse(store.company, store.warehouse)
     erp.add_products(
         (sku, item.name, item.price, dict.fromkeys(item.warehouses, stock))

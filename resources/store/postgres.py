@@ -132,3 +132,8 @@ def sentence(fault: Exception, url: URL) -> str:
         f"Postgres at {where} cannot be reached ({first}). Is it running, and is "
         "SYNC_DATABASE_URL right? Without that variable an embedded server is used."
     )
+
+
+def stop_embedded(folder: Path) -> None:
+    """Stop the embedded server in `folder` now, whoever uses it."""
+    _server(folder).cleanup()

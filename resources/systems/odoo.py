@@ -47,7 +47,7 @@ NAMED: Mapping[str, tuple[str, list[Any], str]] = {
 BESIDE: Mapping[str, list[str]] = {
     "company": ["currency_id"],
     "warehouse": ["company_id"],
-    "tax": ["company_id"],
+    "tax": ["company_id", "price_include"],
     "price_list": ["company_id", "currency_id"],
     "state": ["country_id"],
 }
@@ -78,7 +78,8 @@ class Odoo:
     def references(self) -> References:
         """Ids by name, and by `Company/name` or `Country/code`; a name that two carry is left out.
 
-        `company_currency` and `price_list_currency` tell the currency an order would get.
+        `company_currency` and `price_list_currency` tell the currency an order would get,
+        `gross_tax` the taxes that are contained in the price.
         """
         rows = {kind: self._named(kind) for kind in NAMED}
         country = {row["id"]: str(row["code"]) for row in rows["country"]}
@@ -92,6 +93,8 @@ class Odoo:
             found[f"{kind}_currency"] = _by_name(
                 (name, _id(row["currency_id"])) for row in rows[kind] for name in _names(kind, row)
             )
+        gross = [row for row in rows["tax"] if row["price_include"]]
+        found["gross_tax"] = _by_name((n, row["id"]) for row in gross for n in _names("tax", row))
         return found
 
     def _named(self, kind: str) -> list[Payload]:

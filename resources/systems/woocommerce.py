@@ -215,7 +215,7 @@ class WooCommerce:
         while True:
             number += 1
             page = self._page(path, {**asked, **_by_id(number)})
-            ids |= {item.resource_id for item in page.items if item.resource_id}
+            ids |= self._new(page, ids)
             yield from _fresh(page.items, seen)
             page.check()
             if page.is_last(number, self.per_page):
@@ -246,11 +246,18 @@ class WooCommerce:
             number += 1
             page = self._page(path, {**asked, **_by_id(number)}, fields="id")
             page.check()
-            ids |= {item.resource_id for item in page.items if item.resource_id}
+            ids |= self._new(page, ids)
             nameless += sum(item.resource_id is None for item in page.items)
             totals.add(page.total)
             if page.is_last(number, self.per_page):
                 return ids, totals <= {None, len(ids) + nameless}
+
+    def _new(self, page: _Page, ids: set[str]) -> set[str]:
+        """The ids a further page brings; one that brings none is the page before once more."""
+        new = {item.resource_id for item in page.items if item.resource_id} - ids
+        if page.items and ids and not new:
+            raise ContractBroken(self.name, "the shop answers the same page again and again")
+        return new
 
     def _included(self, path: str, ids: list[str], asked: Params) -> list[Raw | Broken]:
         if not ids:
@@ -284,7 +291,7 @@ class WooCommerce:
         answer = self.http.get(f"{API}/{path}", params=params)
         self._refuse(answer)
         dates = () if fields else CHANGED[kind or path]
-        items, reason = things(self.store, answer.content, () if fields else CHANGED[kind or path])
+        items, reason = things(self.store, answer.content, dates)
         said = answer.headers.get("X-WP-Total", "")
         total = int(said) if said.isdecimal() else None
         hidden = 0 if reason or total is None else _hidden(params, total, len(items))

@@ -33,6 +33,11 @@ class Table(pa.DataFrameModel):
         return list(cls.to_schema().columns)
 
     @classmethod
+    def key(cls) -> list[str]:
+        """Columns that name a row."""
+        return list(cls.to_schema().unique or [])
+
+    @classmethod
     def frame(cls, rows: list[dict[str, Any]]) -> pd.DataFrame:
         """Rows as a frame with this table's columns and types."""
         schema = cls.to_schema()
@@ -46,7 +51,8 @@ class Table(pa.DataFrameModel):
 def _series(values: list[Any], dtype: Any) -> pd.Series:
     if isinstance(dtype, pd.ArrowDtype):
         return pd.Series(pd.arrays.ArrowExtensionArray(_decimals(values)))
-    return pd.Series(values, dtype=dtype)
+    series: pd.Series = pd.Series(values, dtype=dtype)
+    return series
 
 
 def _decimals(values: list[Decimal | None]) -> pyarrow.Array:

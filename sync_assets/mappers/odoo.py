@@ -4,7 +4,7 @@ Payloads are rows for `load()`: texts by column, external ids without their modu
 `false` for every missing value. Fields are named as in 19; the client knows the older names.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -141,6 +141,14 @@ class _Known:
         ids = self.refs.get(kind, {})
         return ids.get(f"{self.doc.company}/{name}", ids.get(name))
 
+    def is_gross(self, taxes: Sequence[str]) -> bool:
+        """Whether Odoo reads the price of a line with these taxes as containing them."""
+        gross = [name for name in taxes if self._id("gross_tax", name) is not None]
+        if gross and len(gross) < len(taxes):
+            text = f"{', '.join(taxes)}: some are contained in the price in Odoo, some are not"
+            self.problem("erp.taxes_mixed", "tax", text)
+        return bool(gross)
+
     def party(self, key: str, parties: Mapping[str, int]) -> str:
         """The id of a customer or address that was put before."""
         if key not in parties:
@@ -181,9 +189,10 @@ def _lines(doc: SalesOrder, known: _Known) -> Iterator[Row]:
 
 def _pieces(doc: SalesOrder, line: SalesLine, known: _Known) -> list[tuple[Decimal, Decimal]]:
     digits = digits_of(doc.currency)
+    amount = line.net_amount + (line.tax_amount if known.is_gross(line.taxes) else 0)
     try:
         # A database for dinars must keep three digits of a price; two would lose money.
-        return priced(line.net_amount, line.quantity, max(PRICE_DIGITS, digits), digits)
+        return priced(amount, line.quantity, max(PRICE_DIGITS, digits), digits)
     except ValueError as fault:
         known.problem("erp.amount_too_fine", line.key, str(fault))
         return []

@@ -25,7 +25,7 @@ from resources import settings
 from resources.sandbox.shop_order import STORES
 from resources.store import postgres
 from resources.store.engine import connected
-from resources.store.frames import scalar
+from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.ops import host, report, runs
@@ -54,7 +54,7 @@ class Wanted:
 def run(wanted: Wanted) -> dict[str, Any]:
     """Run the demo and answer its summary."""
     began = time.monotonic()
-    say = (lambda line: None) if wanted.quiet else (lambda line: err.print(f"  {line}"))
+    say = _silent if wanted.quiet else _aloud
     say("Starting Postgres and a fresh pair of demo databases")
     place = _fresh_databases()
     with ExitStack() as stack:
@@ -76,6 +76,14 @@ def run(wanted: Wanted) -> dict[str, Any]:
             tell(summary)
             _linger(wanted, systems, url)
         return summary
+
+
+def _silent(line: str) -> None:
+    """Say nothing: a program reads our output."""
+
+
+def _aloud(line: str) -> None:
+    err.print(f"  {line}")
 
 
 def _fresh_databases() -> postgres.Databases:
@@ -296,7 +304,7 @@ def summarise(
     with connected(systems.engine) as connection:
         states = {
             row["pipeline_state"]: row["orders"]
-            for row in report.read_rows(
+            for row in read_rows(
                 connection,
                 "select pipeline_state, count(*) as orders from mart.orders group by 1 order by 1",
             )
@@ -389,7 +397,7 @@ def _follow(systems: Systems) -> None:
     try:
         while True:
             with connected(systems.engine) as connection:
-                rows = report.read_rows(connection, query)
+                rows = read_rows(connection, query)
             line = ", ".join(f"{row['pipeline_state']} {row['n']}" for row in rows)
             if line != last:
                 out.print(f"{time.strftime('%H:%M:%S')}  {line}")

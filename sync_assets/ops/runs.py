@@ -82,5 +82,6 @@ def backfill_day(
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(RAW_ORDERS_BY_DAY, asset_partitions=[str(key)]), limit=1
     ).records
-    seen = records[0].asset_materialization.metadata.get("dagster/row_count") if records else None
+    told = records[0].asset_materialization if records else None
+    seen = told.metadata.get("dagster/row_count") if told else None
     return {**found, "store": store, "day": day, "orders": seen.value if seen else 0}

@@ -27,8 +27,8 @@ TAXES = {
     "DE VAT 19%": Decimal("0.19"),
 }
 WAREHOUSES = {"US1": "Warehouse US", "UK1": "Warehouse UK", "EU1": "Warehouse Europe"}
-#: Our store to the name and currency of its web shop.
-WEB_SHOPS = {"us": ("Acme US", "USD"), "uk": ("Acme UK", "GBP"), "eu": ("Acme Europe", "EUR")}
+#: The web shop of each of our stores, named like the store, and its currency.
+WEB_SHOPS = {"us": "USD", "uk": "GBP", "eu": "EUR"}
 PAYMENT_TERM = "Immediate"
 CHARGES = (("SHIPPING", "Shipping"), ("FEE", "Fee"), ("ROUNDING", "Rounding difference"))
 COUNTRIES = {
@@ -272,7 +272,7 @@ def _warehouses(admin: Session) -> None:
 def _web_shops(admin: Session, company: int, currencies: dict[str, int]) -> None:
     values = [
         {"name": name, "company": company, "currency": currencies[currency]}
-        for name, currency in WEB_SHOPS.values()
+        for name, currency in WEB_SHOPS.items()
     ]
     admin.write("model.web.shop.create", values)
 

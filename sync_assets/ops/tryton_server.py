@@ -23,6 +23,7 @@ from urllib.parse import quote
 import httpx
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from resources import http
 from resources.systems.tryton_rpc import Session
@@ -49,6 +50,17 @@ class PgPlace:
     port: int = 5432
     user: str = "postgres"
     password: str = field(default="", repr=False)
+
+    @classmethod
+    def at(cls, url: str) -> "PgPlace":
+        """The server of a `postgresql://` URL, whatever database the URL names."""
+        parts = conninfo_to_dict(url)
+        return cls(
+            str(parts.get("host") or "localhost"),
+            int(parts.get("port") or 5432),
+            str(parts.get("user") or "postgres"),
+            str(parts.get("password") or ""),
+        )
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Open a connection that commits each statement."""
@@ -109,7 +121,7 @@ def prepare(cache: Path, place: PgPlace, say: Say) -> None:
 
 def is_prepared(cache: Path, place: PgPlace) -> bool:
     """Whether `running` can start without installing or seeding anything."""
-    if not _installed(cache) or not (cache / "secrets.json").exists():
+    if not is_installed(cache) or not (cache / "secrets.json").exists():
         return False
     with place.connect() as db:
         return template(cache) in _databases(db)
@@ -149,7 +161,7 @@ def running(
 
 
 def _install(cache: Path, say: Say) -> None:
-    if _installed(cache):
+    if is_installed(cache):
         return
     started = time.monotonic()
     say("installing Tryton")
@@ -165,9 +177,9 @@ def _marker(cache: Path) -> Path:
     return cache / "venv" / "installed.txt"
 
 
-def _installed(cache: Path) -> bool:
-    """The marker is written last, so half an installation does not count."""
-    marker = _marker(cache)
+def is_installed(cache: Path) -> bool:
+    """Whether these requirements are in `cache`; half an installation does not count."""
+    marker = _marker(cache)  # written last
     return marker.exists() and marker.read_bytes() == REQUIREMENTS.read_bytes()
 
 

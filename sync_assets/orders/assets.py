@@ -16,6 +16,7 @@ from sync_assets.outcomes import counted, told
 from sync_assets.partitions import store_days
 
 SystemsParam = dg.ResourceParam[Systems]
+Result = dg.MaterializeResult[None]
 GROUP = "orders"
 ENGINEERS, OPERATIONS, FINANCE = "team:integration", "team:operations", "team:finance"
 
@@ -54,7 +55,7 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
     ]
 
 
-def _result(tally: reading.Tally) -> dg.MaterializeResult:
+def _result(tally: reading.Tally) -> Result:
     """A reading step's counts; it fails only when nobody answered."""
     if tally.failed and not tally.seen and not tally.new:
         raise dg.Failure(
@@ -77,7 +78,7 @@ def _result(tally: reading.Tally) -> dg.MaterializeResult:
     "the last complete reading, with an overlap; trashed orders are asked for separately.",
     metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
 )
-def raw_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+def raw_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read what changed in every store."""
     with told():
         return _result(
@@ -103,9 +104,7 @@ def raw_orders_by_day(settings: Settings) -> dg.AssetsDefinition:
         "placement: for history, and to read a day again. Leaves the delta's watermark alone.",
         metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
     )
-    def raw_orders_of_day(
-        context: dg.AssetExecutionContext, systems: SystemsParam
-    ) -> dg.MaterializeResult:
+    def raw_orders_of_day(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         with told():
             total = reading.Tally()
             for store, start in _store_days(context.partition_keys):
@@ -136,7 +135,7 @@ def _store_days(keys: Sequence[str]) -> Iterator[tuple[str, datetime]]:
         )
     },
 )
-def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read the customer accounts of every store."""
     with told():
         return _result(
@@ -158,9 +157,7 @@ def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> d
     description="Notes of the orders that changed, for stores with `read_notes = true`: one call "
     "an order, because notes have no list of their own and do not count as a change.",
 )
-def raw_order_notes(
-    context: dg.AssetExecutionContext, systems: SystemsParam
-) -> dg.MaterializeResult:
+def raw_order_notes(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read the notes of changed orders where the store wants it."""
     stores = [name for name, store in systems.settings.stores.items() if store.read_notes]
     with told():
@@ -201,9 +198,7 @@ def raw_order_notes(
     ],
     name="core_orders",
 )
-def core_orders(
-    context: dg.AssetExecutionContext, systems: SystemsParam
-) -> Iterator[dg.MaterializeResult]:
+def core_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> Iterator[Result]:
     """Map what is not mapped yet; all tables of an order change in one transaction."""
     with told():
         done = mapping.orders(systems, context.run_id)
@@ -238,9 +233,7 @@ def core_orders(
         "dagster/table_name": "core.customers",
     },
 )
-def core_customers(
-    context: dg.AssetExecutionContext, systems: SystemsParam
-) -> dg.MaterializeResult:
+def core_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Map the accounts that changed; guests came with their orders."""
     with told():
         done = mapping.customers(systems, context.run_id)
@@ -277,9 +270,7 @@ def core_customers(
         ),
     },
 )
-def core_order_notes(
-    context: dg.AssetExecutionContext, systems: SystemsParam
-) -> dg.MaterializeResult:
+def core_order_notes(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Map the notes that are new."""
     with told():
         done = mapping.notes(systems, context.run_id)
@@ -297,7 +288,7 @@ def raw_items(kind: str) -> dg.AssetsDefinition:
         description=f"Every sellable item of {kind}, archived ones too; a new version where one "
         "differs from what we hold.",
     )
-    def items(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    def items(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
         with told():
             return _result(
@@ -327,9 +318,7 @@ def core_product_refs(kinds: Sequence[str]) -> dg.AssetsDefinition:
             "dagster/table_name": "core.product_refs",
         },
     )
-    def product_refs(
-        context: dg.AssetExecutionContext, systems: SystemsParam
-    ) -> dg.MaterializeResult:
+    def product_refs(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         total = mapping.Mapped()
         with told():
             for kind in kinds:
@@ -353,7 +342,7 @@ def core_product_refs(kinds: Sequence[str]) -> dg.AssetsDefinition:
     "A hold ends by itself when its cause is gone; some can be released by hand.",
     metadata={"dagster/table_name": "core.order_holds"},
 )
-def order_holds(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+def order_holds(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Validate every open order."""
     with told():
         done = planning.hold(systems, context.run_id)
@@ -373,7 +362,7 @@ def plan_sales_orders(kind: str) -> dg.AssetsDefinition:
         "conflict for a person. Nothing is sent; stopping here is a dry run.",
         metadata={"dagster/table_name": f"plan.{kind}__sales_orders"},
     )
-    def plan(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    def plan(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         with told():
             try:
                 planning.require_passed(systems, PLANNED_FROM)
@@ -400,7 +389,7 @@ def receipt_sales_orders(kind: str) -> dg.AssetsDefinition:
         "Sends what is due; looks up first, so a repeated run makes nothing twice.",
         metadata={"dagster/table_name": f"receipt.{kind}__sales_orders"},
     )
-    def receipt(context: dg.AssetExecutionContext, systems: SystemsParam) -> dg.MaterializeResult:
+    def receipt(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
         total = sending.Sent()
         with told():

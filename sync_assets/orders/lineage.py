@@ -135,9 +135,8 @@ def column_schema(table: type[Table]) -> dg.TableSchema:
     """A core table's columns with their types, texts and constraints."""
     columns = []
     for name, column in table.to_schema().columns.items():
-        keys = list(table.Config.unique or [])
         constraints = dg.TableColumnConstraints(
-            nullable=bool(column.nullable), unique=keys == [name]
+            nullable=bool(column.nullable), unique=table.key() == [name]
         )
         columns.append(
             dg.TableColumn(

@@ -90,7 +90,10 @@ def orders(systems: Systems, run_id: str | None) -> Mapped:
 
 def parsed(text: str) -> Mapping[str, Any]:
     """A stored payload with its money exact."""
-    body = json.loads(text, parse_float=Decimal)
+    try:
+        body = json.loads(text, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError) as fault:
+        raise Rejected([Problem("order.malformed", "body", f"not JSON: {fault}")]) from fault
     if not isinstance(body, dict):
         raise Rejected([Problem("order.malformed", "body", "the payload is no object")])
     return body
@@ -168,8 +171,8 @@ def _before(connection: Connection, keys: list[str]) -> dict[str, dict[str, list
 def _write(
     connection: Connection, table: type[Table], name: str, rows: list[Row], run_id: str | None
 ) -> None:
-    key = list(table.Config.unique or [])
-    upsert(connection, name, table.validate(table.frame(rows)).assign(run_id=run_id), key)
+    frame = table.validate(table.frame(rows)).assign(run_id=run_id)
+    upsert(connection, name, frame, table.key())
 
 
 def _tell(

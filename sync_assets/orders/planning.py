@@ -18,8 +18,9 @@ from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import copy_rows, read_rows
 from resources.wiring import Systems
 from sync_assets.domain import planning
-from sync_assets.domain.orders import Row
+from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
+from sync_assets.domain.sales import SalesOrder
 from sync_assets.orders.mapping import exceptional
 
 CHUNK = 500
@@ -203,7 +204,7 @@ def _by_store(shops: Sequence[ShopOrder]) -> dict[str, list[ShopOrder]]:
     return groups
 
 
-def _exceptional(shop: ShopOrder, problem: planning.Problem) -> exceptions.Exceptional:
+def _exceptional(shop: ShopOrder, problem: Problem) -> exceptions.Exceptional:
     order = shop.order
     return exceptional(
         problem,
@@ -300,7 +301,7 @@ def _decision(shop: ShopOrder, route: Route, items: Items, seen: Seen) -> dict[s
     }
 
 
-def _document(shop: ShopOrder, route: Route, items: Items) -> planning.SalesOrder | None:
+def _document(shop: ShopOrder, route: Route, items: Items) -> SalesOrder | None:
     """The document; none where an accepted order was edited into something the ERP cannot hold."""
     if any(
         planning.HOLDS[p.code].blocks and not planning.HOLDS[p.code].can_release
@@ -389,7 +390,7 @@ def settle_unchanged(connection: Connection, kind: str, erp: str) -> None:
 
 
 def _conflict(shop: ShopOrder, row: dict[str, Any]) -> exceptions.Exceptional:
-    problem = planning.Problem(
+    problem = Problem(
         "order.changed_after_acceptance",
         "order",
         f"{row['reason']}; `sync-assets trace {shop.ref}` shows what changed",

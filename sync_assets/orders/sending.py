@@ -234,9 +234,7 @@ class Sender:
         if payloads:
             self._note(outcomes, self.client.put_orders(payloads))
 
-    def _parties(
-        self, outcomes: list[Outcome], documents: dict[str, SalesOrder]
-    ) -> dict[str, int]:
+    def _parties(self, outcomes: list[Outcome], documents: dict[str, SalesOrder]) -> dict[str, int]:
         """Customers and addresses first; an order whose customer is refused waits with it."""
         wanted: dict[str, Payload] = {}
         for outcome in outcomes:

@@ -287,6 +287,14 @@ def test_a_list_that_never_stands_still_is_left_for_later(shop: MovingShop) -> N
         list(connected(shop).orders_placed_between(NOON, LATER))
 
 
+def test_a_shop_that_ignores_the_page_number_is_found_out_instead_of_read_for_ever() -> None:
+    pages = says([row(key) for key in range(1, 101)]).orders_placed_between(NOON, LATER)
+
+    assert len(next(pages)) == 100
+    with pytest.raises(ContractBroken, match="the same page again"):
+        next(pages)
+
+
 def test_a_list_of_one_page_takes_one_call(shop: MovingShop) -> None:
     list(connected(shop, per_page=100).orders_placed_between(NOON, LATER))
 
@@ -299,8 +307,11 @@ def test_orders_by_id_are_found_live_in_the_trash_and_as_drafts(shop: MovingShop
 
     found = connected(shop).orders_by_id(["1", 2, 3, 99, 5, 5, "no id"])
 
-    assert [item.resource_id for item in found] == ["1", "5", "2", "3"]
-    assert len(shop.asked) == 4  # live, trash, and the two that no list shows
+    assert sorted(item.resource_id or "" for item in found) == ["1", "2", "3", "5"]
+    assert [url.params.get("status", url.path[-2:]) for url in shop.asked] == [
+        *("any", "trash", "/3"),
+        *("any", "trash", "99"),
+    ]
 
 
 def test_orders_by_id_ask_nothing_for_no_ids(shop: MovingShop) -> None:

@@ -1,0 +1,49 @@
+# Two commands matter: `make demo` and `make test`. Both need only Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-tryton check format lint types imports tests bench clean
+
+help:          ## Say what can be made
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(READY) ## Set everything up and carry real baskets from three stores into an ERP (ARGS="--orders 500")
+	$(BIN)/sync-assets demo $(ARGS)
+
+test: $(READY) ## Set everything up and run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-tryton: $(READY) ## The tests against a real Tryton server (installs it first, about two minutes)
+	SYNC_TRYTON=prepare $(BIN)/python -m pytest -m tryton $(ARGS)
+
+check: format lint types imports tests ## Format, lint, types, import contracts, tests
+
+format: $(READY)
+	$(BIN)/ruff format --check .
+
+lint: $(READY)
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports
+
+tests: test
+
+bench: $(READY) ## Orders per second and memory
+	$(BIN)/python bench/throughput.py $(ARGS)
+
+# The lock names every package with its digest; the project itself is installed on top of it.
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+clean:         ## Remove the virtual environment; data stays in SYNC_HOME
+	rm -rf $(VENV)
