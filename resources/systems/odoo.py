@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from resources.errors import Missing, Refused, RemoteError
+from resources.errors import Missing, Refused, RemoteError, UnknownOutcome
 from resources.systems.odoo_rpc import Row, Session, batches
 from resources.systems.roles import Payload, References
 
@@ -268,8 +268,9 @@ class Odoo:
     def _unmoved(self, order: int, state: str | None) -> RemoteError:
         if state is None:
             return Missing(self.system, f"order {order} is not there")
+        # A replica may be behind: that the order stands still is no proof that it was refused.
         text = f"the ERP answered yes but the order is still {state!r}"
-        return Refused(self.system, text, code="unmoved")
+        return UnknownOutcome(self.system, text, code="unmoved")
 
     def _states(self, ids: Collection[int]) -> dict[int, str]:
         if not ids:

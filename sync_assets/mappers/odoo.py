@@ -143,7 +143,8 @@ class _Known:
 
     def is_gross(self, taxes: Sequence[str]) -> bool:
         """Whether Odoo reads the price of a line with these taxes as containing them."""
-        gross = [name for name in taxes if self._id("gross_tax", name) is not None]
+        contained = set(self.refs.get("gross_tax", {}).values())
+        gross = [name for name in taxes if self._id("tax", name) in contained]
         if gross and len(gross) < len(taxes):
             text = f"{', '.join(taxes)}: some are contained in the price in Odoo, some are not"
             self.problem("erp.taxes_mixed", "tax", text)

@@ -192,9 +192,9 @@ def test_references_are_ids_by_name_and_ambiguous_names_need_their_company() -> 
         "search_read",
         said(
             [
-                {"id": 31, "name": "15%", "company_id": acme},
-                {"id": 32, "name": "15%", "company_id": other},
-                {"id": 33, "name": "Eco", "company_id": other},
+                {"id": 31, "name": "15%", "company_id": acme, "price_include": False},
+                {"id": 32, "name": "15%", "company_id": other, "price_include": True},
+                {"id": 33, "name": "Eco", "company_id": other, "price_include": False},
             ]
         ),
     )
@@ -215,6 +215,7 @@ def test_references_are_ids_by_name_and_ambiguous_names_need_their_company() -> 
         "company_currency": {"Acme": 1, "Other": 2},
         "warehouse": {"WH": 7, "Acme/WH": 7},
         "tax": {"Acme/15%": 31, "Other/15%": 32, "Eco": 33, "Other/Eco": 33},
+        "gross_tax": {"15%": 32, "Other/15%": 32},
         "price_list": {"Web": 5},
         "price_list_currency": {"Web": 2},
         "currency": {"USD": 1},

@@ -227,6 +227,25 @@ def test_a_negative_fee_keeps_its_sign_and_an_untaxed_line_says_so() -> None:
     assert (row["price_unit"], row["tax_ids/.id"], row["name"]) == ("-2.50", "", "SKU-1")
 
 
+def test_a_tax_that_odoo_contains_in_the_price_gets_the_gross_price() -> None:
+    refs = REFS | {"gross_tax": {"15%": 31}}
+    (row,) = odoo.order(document(line()), refs, IDS)["lines"]
+    assert row["price_unit"] == "12.65"
+
+
+def test_another_companys_tax_of_the_same_name_does_not_make_the_price_gross() -> None:
+    refs = REFS | {"gross_tax": {"15%": 32, "Acme Europe/15%": 32}}
+    (row,) = odoo.order(document(line()), refs, IDS)["lines"]
+    assert row["price_unit"] == "11.00"
+
+
+def test_taxes_of_both_kinds_on_one_line_are_refused() -> None:
+    refs = REFS | {"gross_tax": {"15%": 31}}
+    with pytest.raises(Rejected) as refusal:
+        odoo.order(document(line(taxes=("15%", "Eco"))), refs, IDS)
+    assert [p.code for p in refusal.value.problems] == ["erp.taxes_mixed"]
+
+
 def test_several_taxes_are_joined_and_the_companys_own_comes_first() -> None:
     (row,) = odoo.order(document(line(taxes=("15%", "Eco"))), REFS, IDS)["lines"]
     assert row["tax_ids/.id"] == "31,33"
