@@ -17,7 +17,8 @@ test: $(READY) ## Set everything up and run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
 test-tryton: $(READY) ## The tests against a real Tryton server (installs it first, about two minutes)
-	SYNC_TRYTON=prepare $(BIN)/python -m pytest -m tryton $(ARGS)
+	$(BIN)/python -m sync_assets.ops.tryton_server
+	$(BIN)/python -m pytest -m tryton $(ARGS)
 
 check: format lint types imports tests ## Format, lint, types, import contracts, tests
 

@@ -31,8 +31,14 @@ def late_stores(systems: Systems) -> list[str]:
     """Stores whose orders were never read to the end, or too long ago."""
     with connected(systems.engine) as connection:
         rows = read_rows(
-            connection, "select source, updated_at from ops.watermark where stream = 'orders'"
+            connection, "select source, complete_until from ops.watermark where stream = 'orders'"
         )
-    heard = {row["source"]: row["updated_at"] for row in rows}
+    read_until = {row["source"]: row["complete_until"] for row in rows}
     since = systems.now() - LATE_AFTER
-    return sorted(s for s in systems.settings.stores if s not in heard or heard[s] < since)
+    return sorted(
+        name
+        for name, store in systems.settings.stores.items()
+        if name not in read_until
+        # A reading leaves out the last seconds, in which orders are still being built.
+        or read_until[name] + timedelta(seconds=store.lag_seconds) < since
+    )

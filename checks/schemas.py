@@ -2,7 +2,7 @@
 
 The step that writes a table validates before it writes; these checks read what is stored, so that
 a row changed by hand, by a migration or by another writer is found. In a run they look at the
-rows of that run; run alone, at the whole table, in chunks.
+rows of that run; run alone, or after a failure, at the whole table, in chunks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -76,15 +76,20 @@ def validate(
 def _frames(
     connection: Connection, name: str, table: type[Table], run_id: str | None
 ) -> Iterator[pd.DataFrame]:
-    """The rows of this run, or all rows when the run wrote none."""
+    """The rows of this run; all rows when it wrote none or the table failed its last check.
+
+    A run's own good rows say nothing about the bad ones an earlier check found.
+    """
     columns, key = table.columns(), table.key()
     of_run = "run_id = :run"
-    wrote = scalar(
+    only_run = scalar(
         connection,
-        f"select exists (select from core.{name} where {of_run})",  # noqa: S608
+        f"select exists (select from core.{name} where {of_run}) and not exists "  # noqa: S608
+        "(select from ops.verdict where table_name = :table and not passed)",
         run=run_id,
+        table=f"core.{name}",
     )
-    where = of_run if wrote else "true"
+    where = of_run if only_run else "true"
     query = f"select {', '.join(columns)} from core.{name} where {where} order by {', '.join(key)}"  # noqa: S608
     statement = text(query).execution_options(yield_per=CHUNK)
     result = connection.execute(statement, {"run": run_id})

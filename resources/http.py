@@ -4,18 +4,21 @@ errors named by remedy. What a system's words mean stays in its client under `sy
 
 import json
 import logging
+import re
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import tenacity
-from pyrate_limiter import Duration, Limiter, Rate
 
 from resources.errors import (
     ContractBroken,
@@ -68,7 +71,8 @@ class Transport(httpx.BaseTransport):
     """Paces, retries safe calls and turns transport faults and statuses into our errors.
 
     A call is safe when its method is, or when the client says so with the request extension
-    `safe` (JSON-RPC reads are POSTs). An unsafe call is repeated only when it never left.
+    `safe` (JSON-RPC reads are POSTs). An unsafe call is repeated only when it never left or was
+    turned away (429, 503).
     """
 
     def __init__(
@@ -77,9 +81,10 @@ class Transport(httpx.BaseTransport):
         inner: httpx.BaseTransport,
         manners: Manners,
         sleep: Callable[[float], None],
+        clock: Callable[[], float],
     ) -> None:
         self.system, self.inner, self.manners, self.sleep = system, inner, manners, sleep
-        self.limiter = _limiter(manners)
+        self.pace = Pace(manners.calls_per_second, sleep, clock)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._retrying()(self._once, request)
@@ -88,16 +93,20 @@ class Transport(httpx.BaseTransport):
         self.inner.close()
 
     def _once(self, request: httpx.Request) -> httpx.Response:
-        if self.limiter is not None:
-            self.limiter.try_acquire(self.system)
+        self.pace.wait()
         request.headers.setdefault("X-Correlation-ID", correlation_id())
         try:
             response = self.inner.handle_request(request)
-            response.read()
+            try:
+                response.read()
+            finally:
+                response.close()
         except httpx.TransportError as fault:
             raise self._lost(request, fault) from fault
-        except httpx.StreamError as fault:  # the body could not be decoded
-            raise ContractBroken(self.system, f"unreadable answer: {fault}") from fault
+        except httpx.DecodingError as fault:
+            # What a write did is not known either when its answer cannot be unpacked.
+            kind = ContractBroken if is_safe(request) else UnknownOutcome
+            raise kind(self.system, f"unreadable answer: {fault}") from fault
         return self._judged(request, response)
 
     def _lost(self, request: httpx.Request, fault: httpx.TransportError) -> Exception:
@@ -109,36 +118,32 @@ class Transport(httpx.BaseTransport):
     def _judged(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
         status = response.status_code
         reference = response.headers.get("X-Request-Id")
-        if status == 429:
-            raise Throttled(
-                self.system,
-                "too many calls",
-                after_seconds=retry_after(response.headers),
-                reference=reference,
-            )
-        if status in (502, 503, 504) or (status >= 500 and is_safe(request)):
-            if status == 502 or status == 504:
-                return self._gateway(request, status, reference)
+        pause = retry_after(response.headers)
+        if status == 429 or (status == 503 and pause is not None):
+            said = "too many calls" if status == 429 else f"answered {status}"
+            raise Throttled(self.system, said, after_seconds=pause, reference=reference)
+        if status == 503 or (status >= 500 and is_safe(request)):
             raise TryAgain(self.system, f"answered {status}", code=str(status), reference=reference)
+        if status in (502, 504):  # a gateway lost the answer to a write
+            lost = f"answered {status}"
+            raise UnknownOutcome(self.system, lost, code=str(status), reference=reference)
         return response
-
-    def _gateway(
-        self, request: httpx.Request, status: int, reference: str | None
-    ) -> httpx.Response:
-        """A gateway lost the answer: for a write that is an unknown outcome."""
-        kind = TryAgain if is_safe(request) else UnknownOutcome
-        raise kind(self.system, f"answered {status}", code=str(status), reference=reference)
 
     def _retrying(self) -> tenacity.Retrying:
         manners = self.manners
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TryAgain),
+            retry=tenacity.retry_if_exception(self._is_worth_waiting),
             stop=tenacity.stop_after_attempt(manners.attempts),
             wait=_Wait(manners),
             sleep=self.sleep,
             before_sleep=self._say,
             reraise=True,
         )
+
+    def _is_worth_waiting(self, fault: BaseException) -> bool:
+        """Whether to try again within this call; a longer pause is for whoever called."""
+        pause = fault.after_seconds if isinstance(fault, Throttled) else None
+        return isinstance(fault, TryAgain) and (pause or 0) <= self.manners.longest_wait_seconds
 
     def _say(self, state: tenacity.RetryCallState) -> None:
         fault = state.outcome.exception() if state.outcome else None
@@ -150,7 +155,6 @@ class _Wait(tenacity.wait.wait_base):
     """What the system asked for, else exponential with jitter."""
 
     def __init__(self, manners: Manners) -> None:
-        self.longest = manners.longest_wait_seconds
         self.backoff = tenacity.wait_random_exponential(
             multiplier=manners.first_wait_seconds, max=manners.longest_wait_seconds
         )
@@ -158,15 +162,31 @@ class _Wait(tenacity.wait.wait_base):
     def __call__(self, retry_state: tenacity.RetryCallState) -> float:
         fault = retry_state.outcome.exception() if retry_state.outcome else None
         if isinstance(fault, Throttled) and fault.after_seconds is not None:
-            return min(fault.after_seconds, self.longest)
+            return fault.after_seconds
         return self.backoff(retry_state)
 
 
-def _limiter(manners: Manners) -> Limiter | None:
-    if manners.calls_per_second is None:
-        return None
-    per_minute = max(1, int(manners.calls_per_second * 60))
-    return Limiter(Rate(per_minute, Duration.MINUTE))
+class Pace:
+    """Keeps calls apart, so that even the first ones stay below the limit of the account."""
+
+    def __init__(
+        self,
+        calls_per_second: float | None,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.gap = 1 / calls_per_second if calls_per_second else 0.0
+        self.sleep, self.clock = sleep, clock
+        self.lock, self.free_at = threading.Lock(), clock()
+
+    def wait(self) -> None:
+        """Wait until the next call may go."""
+        with self.lock:
+            now = self.clock()
+            pause = max(0.0, self.free_at - now)
+            self.free_at = now + pause + self.gap
+        if pause:
+            self.sleep(pause)
 
 
 def is_safe(request: httpx.Request) -> bool:
@@ -175,9 +195,15 @@ def is_safe(request: httpx.Request) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header in its number form."""
-    value = headers.get("Retry-After", "")
-    return float(value) if value.replace(".", "", 1).isdigit() else None
+    """Seconds of a `Retry-After` header; its date form counts from the answer's own `Date`."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
+        return float(value)
+    try:
+        until, now = parsedate_to_datetime(value), parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one of them without a zone
+        return None
 
 
 def client(
@@ -189,20 +215,23 @@ def client(
     headers: Mapping[str, str] | None = None,
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> httpx.Client:
     """A client for one account of one system; `transport` stands in for the network in tests."""
-    import time
-
     manners = manners or Manners()
+    url = httpx.URL(base_url)
+    if url.userinfo:  # httpx logs whole addresses
+        auth = auth or (url.username, url.password)
+        url = url.copy_with(userinfo=b"")
     inner = transport or httpx.HTTPTransport(
         limits=httpx.Limits(max_connections=manners.connections), trust_env=False
     )
     return httpx.Client(
-        base_url=base_url,
+        base_url=url,
         auth=auth,
         headers={"Accept-Encoding": "gzip", **(headers or {})},
         timeout=httpx.Timeout(manners.read_seconds, connect=manners.connect_seconds),
-        transport=Transport(system, inner, manners, sleep or time.sleep),
+        transport=Transport(system, inner, manners, sleep or time.sleep, clock),
         trust_env=False,
     )
 
@@ -232,7 +261,9 @@ def raise_for_refusal(
 
 def redacted_url(url: str) -> str:
     """The URL without user, password and query, for people and logs."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    except ValueError:  # another system may send us anything as an address
+        return "an unreadable address"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"

@@ -7,7 +7,7 @@ TOML, found by `SYNC_CONFIG` (default `sync.toml` in the current folder). Secret
 import os
 import re
 import tomllib
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +17,23 @@ import pydantic
 
 NAME = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 CURRENCY = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{3}$")]
+URL = Annotated[str, pydantic.StringConstraints(pattern=r"^https?://[^/\s]+")]
+#: Without an offset nobody could say which moment is meant.
+INSTANT = Annotated[
+    pydantic.AwareDatetime, pydantic.AfterValidator(lambda moment: moment.astimezone(UTC))
+]
+#: Our states of an order; the shop's own words would never match one.
+STATE = Literal[
+    "draft",
+    "pending_payment",
+    "on_hold",
+    "paid",
+    "completed",
+    "cancelled",
+    "refunded",
+    "failed",
+    "trashed",
+]
 
 
 class SettingsError(Exception):
@@ -32,7 +49,7 @@ class Part(pydantic.BaseModel):
 class Account(Part):
     """How one account of one system is reached and treated."""
 
-    url: str
+    url: URL
     calls_per_second: float | None = pydantic.Field(default=None, gt=0)
     attempts: int = pydantic.Field(default=4, ge=1)
     read_seconds: float = pydantic.Field(default=60, gt=0)
@@ -53,8 +70,8 @@ class Store(Account):
     #: The shop's tax rate codes to the ERP's tax names; "" means a rate that is not passed on.
     taxes: dict[str, str] = {}
     #: Orders placed before this moment are kept and compared, but not sent to the ERP.
-    send_orders_from: datetime | None = None
-    send_states: tuple[str, ...] = ("paid", "completed", "refunded")
+    send_orders_from: INSTANT | None = None
+    send_states: tuple[STATE, ...] = ("paid", "completed", "refunded")
     shipping_item: str = "SHIPPING"
     fee_item: str = "FEE"
     rounding_item: str = "ROUNDING"
@@ -94,7 +111,7 @@ class Settings(Part):
 
     stores: dict[NAME, Store] = {}
     erps: dict[NAME, ErpSettings] = {}
-    backfill_from: datetime = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
+    backfill_from: INSTANT = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
 
     @pydantic.model_validator(mode="after")
     def _names_are_known(self) -> "Settings":
@@ -133,8 +150,10 @@ def load(path: Path | None = None) -> Settings:
         return Settings()
     try:
         return parse(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as fault:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path} is not TOML: {fault}") from fault
+    except OSError as fault:
+        raise SettingsError(f"{path} cannot be read: {fault.strerror}") from fault
     except SettingsError as fault:
         raise SettingsError(f"{path}: {fault}") from fault
 

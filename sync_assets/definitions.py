@@ -7,7 +7,7 @@ import dagster as dg
 from checks import agreement, freshness, leftovers, schemas
 from resources.settings import Settings, load
 from resources.wiring import Systems, open_systems
-from sensors import deltas
+from sensors import deltas, nightly
 from sync_assets import jobs
 from sync_assets.orders import assets
 
@@ -33,6 +33,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
         ],
         jobs=jobs.build(settings),
         sensors=[deltas.build(jobs.ORDERS)],
+        schedules=[nightly.build(jobs.COMPARE)],
         resources={"systems": systems if systems is not None else opened},
     )
 

@@ -8,8 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from resources.settings import Settings
-from sync_assets.orders.assets import RAW_ORDERS_BY_DAY, core_key
-from sync_assets.partitions import store_days
+from sync_assets.orders.assets import HOLDS, RAW_ORDERS_BY_DAY, core_key
 
 ORDERS = "orders"
 DRY_RUN = "orders_dry_run"
@@ -26,7 +25,7 @@ def build(settings: Settings) -> list[JobSpec]:
     compare = comparisons(kinds)
     live = dg.AssetSelection.groups("orders") - dg.AssetSelection.assets(RAW_ORDERS_BY_DAY)
     receipts = _prefixed("receipt", kinds)
-    by_day = dg.AssetSelection.assets(RAW_ORDERS_BY_DAY)
+    by_day, holds = dg.AssetSelection.assets(RAW_ORDERS_BY_DAY), dg.AssetSelection.assets(HOLDS)
     return [
         dg.define_asset_job(
             ORDERS,
@@ -48,8 +47,8 @@ def build(settings: Settings) -> list[JobSpec]:
         ),
         dg.define_asset_job(
             BACKFILL,
-            (by_day | by_day.downstream()) - _prefixed("plan", kinds) - receipts - compare,
-            partitions_def=store_days(settings),
+            # Holds belong to the orders job: it has read the ERP's items, this one may come first.
+            by_day.downstream() - holds - _prefixed("plan", kinds) - receipts - compare,
             executor_def=EXECUTOR,
             description="A store's orders of one day into the same tables; the orders job sends "
             "what of them is to be sent.",

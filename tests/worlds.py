@@ -1,16 +1,17 @@
 """A small world for tests: two shops, an ERP, our database and a clock that moves when told."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from resources import settings
 from resources.sandbox.odoo import OdooStandIn
 from resources.sandbox.woocommerce import WooCommerceStandIn
+from resources.sandbox.woocommerce_shelf import packed
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
@@ -103,6 +104,15 @@ class World:
         }
         return self.shops[store].place(order)
 
+    def shown(self, store: str, order_id: int) -> str:
+        """The very text a shop shows for an order."""
+        return self.shops[store].shelf.entries[order_id].text
+
+    def show(self, store: str, order_id: int, text: str) -> None:
+        """Let a shop show other text for an order; what it knows of the order stays."""
+        shelf = self.shops[store].shelf
+        shelf.put(replace(shelf.entries[order_id], packed=packed(text)))
+
     def read(self) -> None:
         """Read items and orders."""
         for erp in self.systems.settings.erps:
@@ -148,6 +158,11 @@ class World:
         """Rows of our database."""
         with connected(self.systems.engine) as connection:
             return read_rows(connection, query, **values)
+
+    def execute(self, statement: str, **values: Any) -> int:
+        """Change our database by hand; answers how many rows."""
+        with connected(self.systems.engine) as connection:
+            return connection.execute(text(statement), values).rowcount
 
     def outbox(self) -> dict[str, str]:
         """State of every write by thing."""

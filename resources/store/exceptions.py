@@ -85,38 +85,48 @@ def open_all(
     run_id: str | None = None,
 ) -> int:
     """Open what is not open yet nor released for this version; answer how many were opened."""
-    rows = [
-        {**_key(p), **_detail(p), "now": now, "due_at": now + p.due_after, "run_id": run_id}
+    rows = {
+        tuple(_key(p).values()): {**_key(p), **_detail(p), "due_at": now + p.due_after}
         for p in problems
-    ]
+    }
     if not rows:
         return 0
-    before = _count_open(connection)
-    connection.execute(text(_OPEN), rows)
-    return _count_open(connection) - before
+    found = json.dumps(list(rows.values()), default=str)
+    opened = connection.execute(text(_OPEN), {"found": found, "now": now, "run_id": run_id})
+    return sum(opened.scalars())
 
 
+#: What was inserted, not updated, has no older version of its row: xmax is 0.
 _OPEN = """
 insert into ops.exception (code, subject_kind, subject_ref, part, message, owner_role, blocks,
     can_release, amount, currency, sender_ref, version, opened_at, due_at, run_id)
-select :code, :subject_kind, :subject_ref, :part, :message, :owner_role, :blocks, :can_release,
-    :amount, :currency, :sender_ref, cast(:version as bigint), :now, :due_at, :run_id
+select f.code, f.subject_kind, f.subject_ref, f.part, f.message, f.owner_role, f.blocks,
+    f.can_release, f.amount, f.currency, f.sender_ref, f.version, :now, f.due_at, :run_id
+from jsonb_to_recordset(cast(:found as jsonb)) as f (code text, subject_kind text,
+    subject_ref text, part text, message text, owner_role text, blocks boolean,
+    can_release boolean, amount numeric, currency text, sender_ref text, version bigint,
+    due_at timestamptz)
 where not exists (
     select from ops.exception r
-    where r.state = 'released' and r.subject_ref = :subject_ref and r.code = :code
-      and r.part = :part and r.version is not distinct from cast(:version as bigint))
+    where r.state = 'released' and r.subject_ref = f.subject_ref and r.code = f.code
+      and r.part = f.part and r.version is not distinct from f.version)
 on conflict (subject_ref, code, part) where state = 'open'
 do update set message = excluded.message, version = excluded.version, amount = excluded.amount,
     currency = excluded.currency, blocks = excluded.blocks
+returning (xmax = 0)::int
 """
 
 
-def _count_open(connection: Connection) -> int:
-    return int(
-        connection.execute(
-            text("select count(*) from ops.exception where state = 'open'")
-        ).scalar_one()
+def open_codes(connection: Connection, subjects: Sequence[str], prefix: str) -> list[str]:
+    """Codes that begin with `prefix` and are open for any of these subjects."""
+    rows = read_rows(
+        connection,
+        "select distinct code from ops.exception where state = 'open' "
+        "and subject_ref = any(:subjects) and starts_with(code, :prefix) order by 1",
+        subjects=list(subjects),
+        prefix=prefix,
     )
+    return [str(row["code"]) for row in rows]
 
 
 def _key(problem: Exceptional) -> dict[str, str]:

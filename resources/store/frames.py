@@ -1,6 +1,7 @@
 """Frames to tables and back: COPY in, exact types out; what is right is decided elsewhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, cast
 
@@ -9,8 +10,35 @@ import psycopg
 import pyarrow
 from psycopg import sql
 from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError
 
 DECIMAL = pd.ArrowDtype(pyarrow.decimal128(20, 6))
+#: Bad data, a broken rule, a limit: faults of the rows, not of the connection or the statement.
+FAULTS_OF_ROWS = ("22", "23", "54")
+
+
+class Unstorable(Exception):
+    """The database cannot hold these rows; the message names its rule, never a value."""
+
+
+@contextmanager
+def all_or_nothing(connection: Connection) -> Iterator[None]:
+    """Undo what is done inside, and only that, where the database cannot hold the rows."""
+    try:
+        with connection.begin_nested():
+            yield
+    except (psycopg.Error, DBAPIError) as fault:
+        cause = fault.orig if isinstance(fault, DBAPIError) else fault
+        if not isinstance(cause, psycopg.Error) or not _is_of_rows(cause):
+            raise
+        raise Unstorable(cause.diag.message_primary or type(cause).__name__) from fault
+
+
+def _is_of_rows(fault: psycopg.Error) -> bool:
+    """Whether other rows would do; a value the driver itself refuses has no code."""
+    if fault.sqlstate is None:
+        return isinstance(fault, psycopg.DataError)
+    return fault.sqlstate.startswith(FAULTS_OF_ROWS)
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

@@ -1,7 +1,7 @@
 """The outbox: one row per intended write, and the rules by which it is sent once.
 
     waiting ──lease──> leased ──┬─> done      the effect is there
-       ^                        ├─> unknown   the answer was lost: look up before anything else
+       ^                        ├─> unknown   it may have had an effect: look up before all else
        └──── try again ─────────┼─> parked    a person must act; later writes of the thing wait
                                 └─> refused   given up or withdrawn; nothing waits behind it
 
@@ -36,6 +36,8 @@ class Write:
     core_version: int
     attempts: int
     correlation_id: str
+    #: An earlier attempt may have had an effect: its answer was lost, or its worker died.
+    begun: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def intend(connection: Connection, system: str, writes: Sequence[Intended], now:
     """Put writes down before they are sent; the same intention twice is one row.
 
     A write that was parked, refused or is still waiting takes the newer payload and waits again;
-    one that is under way or done stays as it is. Answers how many rows wait because of it.
+    one that is under way or done stays as it is. A parked one may have left something there,
+    so it never counts as untried again. Answers how many rows wait because of it.
     """
     taken = 0
     for write in writes:
@@ -91,7 +94,8 @@ where not exists (
       and o.state in ('waiting', 'leased', 'unknown', 'parked'))
 on conflict on constraint one_write_per_business_key do update
 set payload = excluded.payload, wanted_hash = excluded.wanted_hash,
-    core_version = excluded.core_version, state = 'waiting', attempts = 0, due_at = excluded.due_at,
+    core_version = excluded.core_version, state = 'waiting', due_at = excluded.due_at,
+    attempts = case outbox.state when 'parked' then 1 else 0 end,
     error_class = null, error_text = null, updated_at = excluded.updated_at
 where (outbox.state in ('parked', 'refused', 'waiting')
        and outbox.wanted_hash <> excluded.wanted_hash)
@@ -100,19 +104,26 @@ where (outbox.state in ('parked', 'refused', 'waiting')
 
 
 def withdraw(connection: Connection, system: str, things: Sequence[str], now: datetime) -> int:
-    """Take back writes that were not sent yet; answer how many."""
+    """Take back writes that certainly had no effect yet; answer how many."""
     done = connection.execute(
         text(
-            """
-            update ops.outbox set state = 'refused', error_class = 'withdrawn',
-                error_text = 'no longer wanted', updated_at = :now
-            where system = :system and thing_ref = any(:things)
-              and (state = 'waiting' and attempts = 0 or state = 'parked')
-            """
+            _WITHDRAW + "where system = :system and thing_ref = any(:things) and state = 'waiting'"
         ),
         {"system": system, "things": list(things), "now": now},
     )
     return int(done.rowcount)
+
+
+def take_back(connection: Connection, ids: Sequence[int], now: datetime) -> int:
+    """End writes that nobody works on, whatever they did; the caller sees to what they left."""
+    done = connection.execute(text(_WITHDRAW + "where id = any(:ids)"), {"ids": ids, "now": now})
+    return int(done.rowcount)
+
+
+_WITHDRAW = """
+update ops.outbox set state = 'refused', error_class = 'withdrawn',
+    error_text = 'no longer wanted', updated_at = :now, leased_by = null, lease_until = null
+"""
 
 
 def retry_parked(connection: Connection, system: str | None, thing_ref: str, now: datetime) -> int:
@@ -120,7 +131,7 @@ def retry_parked(connection: Connection, system: str | None, thing_ref: str, now
     done = connection.execute(
         text(
             """
-            update ops.outbox set state = 'waiting', attempts = 0, due_at = :now,
+            update ops.outbox set state = 'waiting', attempts = least(attempts, 1), due_at = :now,
                 error_class = null, error_text = null, updated_at = :now
             where (cast(:system as text) is null or system = :system)
               and thing_ref = :thing and state = 'parked'
@@ -144,11 +155,8 @@ def lease(
     rows = read_rows(
         connection,
         """
-        update ops.outbox o
-        set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
-            updated_at = :now
-        where o.id in (
-            select id from ops.outbox
+        with due as (
+            select id, state from ops.outbox
             where system = :system and due_at <= :now
               and (state in ('waiting', 'unknown') or (state = 'leased' and lease_until <= :now))
               and not exists (
@@ -156,7 +164,11 @@ def lease(
                   and s.state in ('paused', 'circuit_open')
                   and (s.until is null or s.until > :now))
             order by lane, due_at, id limit :limit for update skip locked)
-        returning o.*
+        update ops.outbox o
+        set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
+            updated_at = :now
+        from due where o.id = due.id
+        returning o.*, due.state <> 'waiting' as begun
         """,
         system=system,
         worker=worker,
@@ -178,6 +190,20 @@ class Settled:
     error_class: str | None = None
     error_text: str | None = None
     due_at: datetime | None = None
+    #: Whether the attempt tells something about the write; not when the system was away.
+    counts: bool = True
+
+
+def held(connection: Connection, ids: Sequence[int], *, worker: str) -> set[int]:
+    """Those of these writes that `worker` still holds; nobody takes them until it commits."""
+    rows = read_rows(
+        connection,
+        "select id from ops.outbox where id = any(:ids) and state = 'leased' "
+        "and leased_by = :worker order by id for update",
+        ids=list(ids),
+        worker=worker,
+    )
+    return {int(row["id"]) for row in rows}
 
 
 def settle(
@@ -191,6 +217,7 @@ def settle(
                 """
                 update ops.outbox set state = :state, error_class = :error_class,
                     error_text = :error_text, due_at = coalesce(:due_at, due_at), updated_at = :now,
+                    attempts = attempts - case when :counts then 0 else 1 end,
                     leased_by = null, lease_until = null
                 where id = :id and state = 'leased' and leased_by = :worker
                 """
@@ -198,6 +225,19 @@ def settle(
             {**vars(one), "worker": worker, "now": now},
         ).rowcount
     return count
+
+
+def begun(connection: Connection, system: str, things: Sequence[str]) -> list[str]:
+    """Those of the things that an open write may have left something of, without an end."""
+    rows = read_rows(
+        connection,
+        "select distinct thing_ref from ops.outbox where system = :system "
+        "and thing_ref = any(:things) and state in ('waiting', 'leased', 'unknown', 'parked') "
+        "and (attempts > 0 or operation like '%.cancel')",
+        system=system,
+        things=list(things),
+    )
+    return [str(row["thing_ref"]) for row in rows]
 
 
 def depth(connection: Connection) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 
 class DatabaseUnavailable(Exception):
@@ -43,7 +44,13 @@ class Databases:
 
 def named(url: str) -> Databases:
     """The databases of a server that is already there."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as fault:
+        raise DatabaseUnavailable(
+            "SYNC_DATABASE_URL is no address of a database; it looks like "
+            "postgresql://user@host:5432/sync"
+        ) from fault
     if not parsed.drivername.startswith("postgresql"):
         raise DatabaseUnavailable(
             f"SYNC_DATABASE_URL must be a postgresql:// URL, not {parsed.drivername}://"
@@ -91,12 +98,15 @@ def create_database(databases: Databases, name: str, template: str | None = None
     """Create one database unless it is there, as a copy of `template` if given."""
     with connect_admin(databases) as connection:
         there = connection.execute("select 1 from pg_database where datname = %s", (name,))
-        if there.fetchone():
+        if there.fetchone():  # a user who may not create any needs no right for those there
             return False
         make = sql.SQL("create database {}").format(sql.Identifier(name))
         if template:
             make += sql.SQL(" template {}").format(sql.Identifier(template))
-        connection.execute(make)
+        try:
+            connection.execute(make)
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return False  # the second of two that come at the same moment
         return True
 
 
@@ -113,14 +123,15 @@ def connect_admin(databases: Databases) -> psycopg.Connection:
     url = databases.text(databases.store.set(database="postgres"))
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=10)
-    except psycopg.OperationalError as fault:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as fault:
         raise DatabaseUnavailable(sentence(fault, databases.store)) from fault
 
 
 def sentence(fault: Exception, url: URL) -> str:
     """One clear sentence about a failed connection, without the password."""
     where = f"{url.host or url.query.get('host', 'local socket')}:{url.port or 5432}"
-    first = str(fault).strip().splitlines()[-1] if str(fault).strip() else type(fault).__name__
+    lines = str(fault).strip().splitlines() or [type(fault).__name__]
+    first = lines[0].rsplit(": ", 1)[-1]
     if "password authentication failed" in str(fault):
         return f"Postgres at {where} refuses user {url.username!r}: wrong password or user."
     if "does not exist" in str(fault) and "database" in str(fault):

@@ -1,14 +1,14 @@
 """What systems said, every version once, and how far each stream was read."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from resources.store.frames import copy_rows, read_rows, scalar
+from resources.store.frames import Unstorable, all_or_nothing, copy_rows, read_rows, scalar
 
 COLUMNS = (
     "source",
@@ -87,6 +87,25 @@ def append(connection: Connection, table: str, things: Iterable[Said], reading: 
     return int(added.rowcount)
 
 
+def append_storable(
+    connection: Connection, table: str, things: Sequence[Said], reading: Reading
+) -> tuple[int, list[tuple[Said, str]]]:
+    """Keep what the database can hold; answer how many were new, and what was refused and why.
+
+    Its JSON is stricter than most parsers: a `NaN` in one thing must not cost the others.
+    """
+    try:
+        with all_or_nothing(connection):
+            return append(connection, table, things, reading), []
+    except Unstorable as refusal:
+        if len(things) == 1:
+            return 0, [(things[0], f"the database cannot hold it: {refusal}")]
+    middle = len(things) // 2
+    new, refused = append_storable(connection, table, things[:middle], reading)
+    more, others = append_storable(connection, table, things[middle:], reading)
+    return new + more, refused + others
+
+
 def _row(thing: Said, reading: Reading) -> tuple[Any, ...]:
     return (
         reading.source,
@@ -153,7 +172,8 @@ def forget_mapping(connection: Connection, table: str, source: str | None = None
     done = connection.execute(
         text(
             f"update raw.{table} set mapped_at = null "  # noqa: S608
-            "where mapped_at is not null and (:source is null or source = :source)"
+            "where mapped_at is not null "
+            "and (cast(:source as text) is null or source = :source)"
         ),
         {"source": source},
     )

@@ -36,6 +36,10 @@ ORDER_FIELDS = (
     "refunded_amount",
 )
 LINE_FIELDS = ("sku", "quantity", "subtotal_amount", "net_amount", "tax_amount")
+ADDRESS_FIELDS = (
+    *("first_name", "last_name", "company", "street", "street2", "city", "region"),
+    *("postcode", "country", "email", "phone"),
+)
 
 Tables = Mapping[str, list[Row]]
 
@@ -47,8 +51,8 @@ class OrderChanges(Table):
     raw_version: int = pa.Field(description="Version in raw.woocommerce__orders that brought it")
     changed_at: Instant = pa.Field(description="When the shop changed the order")
     field: str = pa.Field(description="`total_amount`, or `product:4471.quantity` for a line")
-    before: str = pa.Field(nullable=True, description="What it was, as text")
-    after: str = pa.Field(nullable=True, description="What it became, as text")
+    before: str = pa.Field(nullable=True, description="What it was, as text; no addresses")
+    after: str = pa.Field(nullable=True, description="What it became, as text; no addresses")
 
     class Config(Table.Config):
         unique: ClassVar[list[str]] = ["order_ref", "raw_version", "field"]
@@ -60,17 +64,19 @@ def order_changes(before: Tables | None, after: Tables) -> list[Row]:
         return []
     now = after["orders"][0]
     pairs = [*_of_order(before["orders"][0], now), *_of_parts(before, after)]
+    told = [(field, _text(old), _text(new)) for field, old, new in pairs]
+    changed = [(field, old, new) for field, old, new in told if old != new]
+    changed += [(field, None, None) for field in _of_addresses(before, after)]
     return [
         {
             "order_ref": now["order_ref"],
             "raw_version": now["raw_version"],
             "changed_at": now["changed_at"],
             "field": field,
-            "before": _text(old),
-            "after": _text(new),
+            "before": old,
+            "after": new,
         }
-        for field, old, new in pairs
-        if _text(old) != _text(new)
+        for field, old, new in changed
     ]
 
 
@@ -92,6 +98,16 @@ def _of_parts(before: Tables, after: Tables) -> Iterator[tuple[str, Any, Any]]:
             for field in fields:
                 old, new = then.get(ref, {}).get(field), now.get(ref, {}).get(field)
                 yield f"{name}.{field}", old, new
+
+
+def _of_addresses(before: Tables, after: Tables) -> Iterator[str]:
+    """Names of address fields that changed; what they say is somebody's home."""
+    then = {row["role"]: row for row in before.get("order_addresses", [])}
+    now = {row["role"]: row for row in after.get("order_addresses", [])}
+    for role in sorted(then.keys() | now.keys()):
+        for field in ADDRESS_FIELDS:
+            if then.get(role, {}).get(field, "") != now.get(role, {}).get(field, ""):
+                yield f"{role}.{field}"
 
 
 def _text(value: Any) -> str | None:

@@ -1,14 +1,18 @@
 """The command line `sync-assets`. Each command is a shell: it asks, prints and ends with a code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection
 
 from resources import settings
-from resources.store import audit, exceptions, outbox
+from resources.store import audit, exceptions, outbox, raw
 from resources.store.engine import connected, engine_for, head, revision
 from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
@@ -42,6 +46,17 @@ def main() -> None:
 
 def _databases(demo: bool) -> Any:
     return host.databases("_demo" if demo else "")
+
+
+@contextmanager
+def _store(demo: bool) -> Iterator[Connection]:
+    """A transaction on our database, its schema up to date."""
+    engine = engine_for(_databases(demo))
+    try:
+        with connected(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 @app.command()
@@ -137,10 +152,11 @@ def _existing() -> Any:
 
     place = postgres.find(settings.home())
     engine = engine_for(place)
-    with connected(engine):
-        pass
-    engine.dispose()
-    return place
+    try:
+        with connected(engine):
+            return place
+    finally:
+        engine.dispose()
 
 
 def _finding(what: str, trouble: str | None, told: str) -> dict[str, Any]:
@@ -171,11 +187,8 @@ def _tell_doctor(value: dict[str, Any]) -> None:
 @app.command()
 def status(demo: Demo = False, as_json: AsJson = False) -> None:
     """Show how far each store was read, what waits to be sent, and what waits for a person."""
-    with clearly():
-        engine = engine_for(_databases(demo))
-        with connected(engine) as connection:
-            found = report.status(connection, utc_now())
-        engine.dispose()
+    with clearly(), _store(demo) as connection:
+        found = report.status(connection, utc_now())
     answer(found, as_json, _tell_status)
 
 
@@ -203,12 +216,9 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Follow one order through all systems, from any of its references."""
-    with clearly():
-        engine = engine_for(_databases(demo))
-        with connected(engine) as connection:
-            keys = report.resolve(connection, reference)
-            found = [report.trace(connection, key) for key in keys]
-        engine.dispose()
+    with clearly(), _store(demo) as connection:
+        keys = report.resolve(connection, reference)
+        found = [report.trace(connection, key) for key in keys]
     if not found:
         fail(
             f"Nothing is known under {reference!r}. Known forms: us:1042, an order number, a "
@@ -252,7 +262,22 @@ def run(
         names = [jobs.DRY_RUN if dry_run else jobs.ORDERS, *([jobs.COMPARE] if compare else [])]
         with host.instance(place) as instance, runs.opened(place) as (defs, _):
             found = [runs.execute(defs, name, instance) for name in names]
-    answer({"runs": found}, as_json, lambda value: table("Runs", value["runs"]))
+    answer({"runs": found}, as_json, _tell_runs)
+    _tell_failures(found)
+    differing = [check for one in found[1:] for check in one["failed_checks"]]
+    if differing:
+        fail(f"The systems do not agree: {', '.join(differing)}; the run shows the keys.", NO)
+
+
+def _tell_runs(value: dict[str, Any]) -> None:
+    shown = ["job", "run_id", "success", "failed_steps", "failed_checks"]
+    table("Runs", value["runs"], shown)
+
+
+def _tell_failures(found: list[dict[str, Any]]) -> None:
+    """Say why on stderr, and end with 1 when a run did not succeed."""
+    for why in dict.fromkeys(why for one in found for why in one["why"]):
+        err.print(f"[red]✗[/red] {escape(why)}", soft_wrap=True)
     if not all(one["success"] for one in found):
         raise typer.Exit(NO)
 
@@ -283,9 +308,11 @@ def backfill(
             if unknown or not names:
                 known = ", ".join(sorted(config.stores)) or "none; see docs/operating.md"
                 fail(f"Unknown store {', '.join(unknown)}. Configured: {known}.")
-            if first < config.backfill_from.replace(tzinfo=UTC):
+            if first.date() < config.backfill_from.date():
                 day = config.backfill_from.date()
                 fail(f"Partitions begin on {day}; set backfill_from in the configuration.")
+            if last.date() > utc_now().date():
+                fail(f"Partitions end today, in UTC; {last:%Y-%m-%d} is not over yet.")
             days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
             keys = [(name, f"{day:%Y-%m-%d}") for name in names for day in days]
             with _progress(as_json) as bar:
@@ -296,12 +323,12 @@ def backfill(
     failed = [one for one in found if not one["success"]]
     summary = {"days": len(found), "failed": len(failed), "runs": found}
     answer(summary, as_json, _tell_backfill)
-    if failed:
-        raise typer.Exit(NO)
+    _tell_failures(found)
 
 
 def _tell_backfill(value: dict[str, Any]) -> None:
-    table("Days that failed", [one for one in value["runs"] if not one["success"]])
+    failed = [one for one in value["runs"] if not one["success"]]
+    table("Days that failed", failed, ["store", "day", "run_id", "failed_steps"])
     seen = sum(one["orders"] for one in value["runs"])
     out.print(f"{value['days']} store days read, {seen} orders, {value['failed']} days failed.")
 
@@ -322,6 +349,29 @@ def _progress(quiet: bool) -> Progress:
         console=err,
         disable=quiet,
         transient=not err.is_terminal,
+    )
+
+
+@app.command()
+def remap(
+    store: Annotated[
+        str | None, typer.Option("--store", help="Only this store. Default: all.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", envvar="USER", help="Who decides.")] = "operator",
+    demo: Demo = False,
+    as_json: AsJson = False,
+) -> None:
+    """Map every stored order version again with the next run, after a mapper was mended.
+
+    The shop is not asked again: what it said is kept. Nothing is sent twice.
+    """
+    with clearly(), _store(demo) as connection:
+        count = raw.forget_mapping(connection, "woocommerce__orders", store)
+        audit.record(connection, by, "orders.remap", store or "all", utc_now(), versions=count)
+    answer(
+        {"versions": count, "store": store},
+        as_json,
+        lambda _: out.print(f"{count} versions are mapped again with the next run."),
     )
 
 
@@ -357,11 +407,8 @@ def list_exceptions(
     as_json: AsJson = False,
 ) -> None:
     """List what is open, the oldest due first."""
-    with clearly():
-        engine = engine_for(_databases(demo))
-        with connected(engine) as connection:
-            rows = exceptions.open_ones(connection, subject=subject, code=code)
-        engine.dispose()
+    with clearly(), _store(demo) as connection:
+        rows = exceptions.open_ones(connection, subject=subject, code=code)
     columns = ["id", "code", "subject_ref", "part", "message", "owner_role", "amount", "currency"]
     answer(
         {"open": len(rows), "exceptions": rows},
@@ -383,13 +430,8 @@ def release(
     as_json: AsJson = False,
 ) -> None:
     """Let an order go on in spite of one exception; holds for this version of the order."""
-    with clearly():
-        engine = engine_for(_databases(demo))
-        with connected(engine) as connection:
-            subject = exceptions.release(
-                connection, exception_id, by=by, note=reason, now=utc_now()
-            )
-        engine.dispose()
+    with clearly(), _store(demo) as connection:
+        subject = exceptions.release(connection, exception_id, by=by, note=reason, now=utc_now())
     answer(
         {"released": exception_id, "subject_ref": subject},
         as_json,
@@ -406,13 +448,10 @@ def retry(
 ) -> None:
     """Send a parked write again with the next run, after its cause was mended."""
     now = utc_now()
-    with clearly():
-        engine = engine_for(_databases(demo))
-        with connected(engine) as connection:
-            count = outbox.retry_parked(connection, None, order_ref, now)
-            if count:
-                audit.record(connection, by, "outbox.retried", order_ref, now)
-        engine.dispose()
+    with clearly(), _store(demo) as connection:
+        count = outbox.retry_parked(connection, None, order_ref, now)
+        if count:
+            audit.record(connection, by, "outbox.retried", order_ref, now)
     if not count:
         fail(f"Nothing is parked for {order_ref!r}; see `sync-assets status`.", NO)
     answer(

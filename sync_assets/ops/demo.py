@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +29,7 @@ from resources.store.engine import connected
 from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
+from sync_assets.domain.planning import MAPPING_CODES
 from sync_assets.ops import host, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
@@ -74,7 +76,7 @@ def run(wanted: Wanted) -> dict[str, Any]:
         summary = summarise(systems, world, ran, time.monotonic() - began, url)
         if not wanted.quiet and (wanted.stay or wanted.watch):
             tell(summary)
-            _linger(wanted, systems, url)
+            _linger(wanted, systems, url, lambda: runs.execute(defs, jobs.ORDERS, instance))
         return summary
 
 
@@ -158,13 +160,7 @@ def _erp(
         }
         return
     cache = settings.home() / "tryton"
-    server = place.store
-    pg = PgPlace(
-        str(server.query.get("host") or server.host or "localhost"),
-        server.port or 5432,
-        server.username or "postgres",
-        str(server.password or ""),
-    )
+    pg = PgPlace.at(place.text(place.store))
     try:
         prepare(cache, pg, say)
         with running(cache, pg, say) as tryton:
@@ -312,6 +308,7 @@ def summarise(
         summary = {
             "shop_orders": world["expect"]["orders"],
             "core_orders": scalar(connection, "select count(*) from core.orders"),
+            "set_aside": scalar(connection, _SET_ASIDE, codes=MAPPING_CODES),
             "accepted": states.get("accepted", 0),
             "held": scalar(connection, "select count(distinct order_ref) from core.order_holds"),
             "held_by_reason": report.held_by_reason(connection),
@@ -322,6 +319,7 @@ def summarise(
             "doubled": sum(len(one.doubled) for one in (*shops.values(), *erps.values())),
             "missing": sum(len(one.missing) for one in (*shops.values(), *erps.values())),
             "sums": report.plain(report.sums(connection)),
+            "example": scalar(connection, "select max(order_ref) from receipt.sales_orders"),
         }
     summary["sums_match"] = all(one.left == one.right for one in (*shops.values(), *erps.values()))
     summary["different"] = sum(len(one.different) for one in (*shops.values(), *erps.values()))
@@ -331,15 +329,27 @@ def summarise(
     summary["runs"] = ran
     summary["orders_per_second"] = round(summary["shop_orders"] / max(seconds, 0.001), 1)
     summary["seconds"] = round(seconds, 1)
+    summary["peak_mib"] = host.peak_mib()
     summary["ui"] = url
     return summary
+
+
+#: Orders that never became rows, with their reason.
+_SET_ASIDE = """
+select count(distinct e.subject_ref) from ops.exception e
+where e.state = 'open' and e.subject_kind = 'order' and e.code = any(:codes)
+  and not exists (select from core.orders o where o.order_ref = e.subject_ref)
+"""
 
 
 def in_step(summary: dict[str, Any]) -> bool:
     """Whether nothing is lost, nothing doubled, and every sum matches."""
     steps_ran = all(one["success"] for one in summary["runs"])
+    # With --watch, further orders come in meanwhile.
+    all_here = summary["core_orders"] + summary["set_aside"] >= summary["shop_orders"]
     return (
         steps_ran
+        and all_here
         and summary["sums_match"]
         and not (summary["doubled"] or summary["missing"] or summary["different"])
     )
@@ -370,10 +380,9 @@ def tell(summary: dict[str, Any]) -> None:
     good = in_step(summary)
     verdict = "[green]In step:[/green] nothing lost, nothing twice, all sums match."
     out.print(verdict if good else "[red]Not in step; see above.[/red]")
-    out.print(
-        "Look closer: `sync-assets status --demo`, `sync-assets exceptions list --demo`, "
-        "`sync-assets trace us:1 --demo`, `sync-assets ui --demo`."
-    )
+    out.print("Look closer:")
+    for command in ("status", "exceptions list", f"trace {summary['example']}", "ui"):
+        out.print(f"  sync-assets {command} --demo")
 
 
 def _tell_counts(summary: dict[str, Any]) -> None:
@@ -381,17 +390,50 @@ def _tell_counts(summary: dict[str, Any]) -> None:
     table("Orders", [{name: summary[name] for name in (*names, "seconds")}])
 
 
-def _linger(wanted: Wanted, systems: Systems, url: str | None) -> None:
+def _linger(
+    wanted: Wanted, systems: Systems, url: str | None, run_once: Callable[[], object]
+) -> None:
     """Keep everything up until Ctrl-C; with --watch, tell what arrives."""
     out.print(f"Everything keeps running{f' at {url}' if url else ''}. Ctrl-C ends it.")
     if not wanted.watch:
         host.forever()
         return
+    if url is None:
+        out.print("A new order every few seconds; the job runs here, again and again.")
+        _follow(systems, run_once)
+        return
+    _start_sensor(url)
     out.print("A new order every few seconds; the sensor `orders_due` picks it up.")
-    _follow(systems)
+    _follow(systems, lambda: time.sleep(1))
 
 
-def _follow(systems: Systems) -> None:
+_START_SENSOR = """
+mutation ($s: SensorSelector!) {
+  startSensor(sensorSelector: $s) { __typename ... on PythonError { message } }
+}
+"""
+
+
+def _start_sensor(url: str) -> None:
+    """Turn the sensor on, as a click in the UI would."""
+    host.wait_for(f"{url}/server_info")
+    selector = {
+        "repositoryName": "__repository__",
+        "repositoryLocationName": "sync_assets",
+        "sensorName": "orders_due",
+    }
+    answer = httpx.post(
+        f"{url}/graphql",
+        json={"query": _START_SENSOR, "variables": {"s": selector}},
+        timeout=120,
+        trust_env=False,
+    )
+    told = answer.json().get("data", {}).get("startSensor", {})
+    if told.get("__typename") != "Sensor":
+        raise host.NotReady(f"The sensor did not start: {told.get('message', answer.text)}")
+
+
+def _follow(systems: Systems, pause: Callable[[], object]) -> None:
     query = "select pipeline_state, count(*) as n from mart.orders group by 1 order by 1"
     last = ""
     try:
@@ -402,6 +444,6 @@ def _follow(systems: Systems) -> None:
             if line != last:
                 out.print(f"{time.strftime('%H:%M:%S')}  {line}")
                 last = line
-            time.sleep(1)
+            pause()
     except KeyboardInterrupt:
         out.print("Ending.")

@@ -1,6 +1,7 @@
 """The machine we run on: databases brought up to date, Dagster's processes, free ports."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -184,6 +185,12 @@ def forever() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
+
+
+def peak_mib() -> int:
+    """The most memory this process ever held, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak / (1024 if sys.platform != "darwin" else 1024 * 1024))
 
 
 def shown(url: str) -> str:

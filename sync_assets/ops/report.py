@@ -134,7 +134,14 @@ def _events(connection: Connection, store: str, order_id: str, ref: str) -> list
         "as what, run_id, null as correlation_id from ops.exception where subject_ref = :r",
         r=ref,
     )
-    return [*raws, *changes, *plans, *writes, *answers, *found]
+    decided = read_rows(
+        connection,
+        "select at, 'audit' as layer, action || ' by ' || actor "
+        "|| coalesce(': ' || (detail ->> 'note'), '') as what, null as run_id, "
+        "null as correlation_id from ops.audit where subject_ref = :r",
+        r=ref,
+    )
+    return [*raws, *changes, *plans, *writes, *answers, *found, *decided]
 
 
 def sums(connection: Connection) -> list[Found]:
@@ -160,13 +167,14 @@ def held_by_reason(connection: Connection) -> dict[str, int]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: money as text, times in ISO form."""
+    """A value as JSON holds it: money as text with its cents, times in ISO form."""
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     if isinstance(value, Decimal):
-        return f"{value.normalize() + 0:f}"
+        whole = value.normalize() + 0
+        return f"{whole:.2f}" if whole == round(whole, 2) else f"{whole:f}"
     if isinstance(value, datetime):
         return value.isoformat()
     return value

@@ -25,7 +25,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from resources import http
+from resources import http, settings
+from resources.store import postgres
 from resources.systems.tryton_rpc import Session
 from sync_assets.ops import tryton_seed
 
@@ -332,3 +333,14 @@ def _signed(url: str, database: str, login: str, password: str) -> Iterator[Sess
     manners = http.Manners(read_seconds=600.0)
     with http.client("tryton", url, manners) as client:
         yield Session(client, database, login, password, "tryton")
+
+
+def main() -> None:
+    """Prepare the server that the demo and the live tests use: `python -m …tryton_server`."""
+    found = postgres.find(settings.home())
+    place = PgPlace.at(found.text(found.store))
+    prepare(settings.home() / "tryton", place, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,15 @@
 """Where each core column comes from, for the lineage view: field by field of the shop's payload."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import dagster as dg
+import pandas as pd
 
 from sync_assets.domain.frames import Table
+
+#: Core column → fields of a raw payload.
+Fields = Mapping[str, Sequence[str]]
 
 ADDRESS = {
     "first_name": "first_name",
@@ -117,6 +124,14 @@ CUSTOMER_FIELDS = {
     "country": ["billing.country"],
     "changed_at": ["date_modified_gmt"],
 }
+#: Core column → fields of `raw/woocommerce/order_notes`.
+NOTE_FIELDS = {
+    "note_ref": ["id"],
+    "noted_at": ["date_created_gmt"],
+    "author": ["author"],
+    "is_for_customer": ["customer_note"],
+    "note": ["note"],
+}
 RAW_COLUMNS = {
     "version": ("bigint", "Our running number of the version"),
     "source": ("text", "Store or system that said it"),
@@ -131,6 +146,17 @@ RAW_COLUMNS = {
 }
 
 
+#: How a column of ours is stored, by the kind of its type.
+STORED = {"M": "timestamptz", "b": "boolean", "i": "bigint", "O": "text", "T": "text"}
+
+
+def stored_type(column: Any) -> str:
+    """The Postgres type of a declared column."""
+    if isinstance(column.dtype.type, pd.ArrowDtype):
+        return "numeric(20,6)"
+    return STORED.get(getattr(column.dtype.type, "kind", "O"), "text")
+
+
 def column_schema(table: type[Table]) -> dg.TableSchema:
     """A core table's columns with their types, texts and constraints."""
     columns = []
@@ -140,7 +166,7 @@ def column_schema(table: type[Table]) -> dg.TableSchema:
         )
         columns.append(
             dg.TableColumn(
-                name, str(column.dtype), description=column.description, constraints=constraints
+                name, stored_type(column), description=column.description, constraints=constraints
             )
         )
     return dg.TableSchema(columns=columns)
@@ -155,14 +181,19 @@ def raw_schema(fields: set[str]) -> dg.TableSchema:
 
 def order_fields() -> set[str]:
     """Every payload field that some core column is made from."""
-    return {f for table in ORDER_FIELDS.values() for fields in table.values() for f in fields}
+    return {field for table in ORDER_FIELDS.values() for field in fields_of(table)}
 
 
-def column_lineage(key: dg.AssetKey, fields: dict[str, list[str]]) -> dg.TableColumnLineage:
-    """Lineage of one table to the payload fields of one raw asset."""
-    return dg.TableColumnLineage(
-        {
-            column: [dg.TableColumnDep(key, f"payload.{field}") for field in sources]
-            for column, sources in fields.items()
-        }
-    )
+def fields_of(columns: Fields) -> set[str]:
+    """The payload fields behind these columns."""
+    return {field for fields in columns.values() for field in fields}
+
+
+def column_lineage(sources: Mapping[dg.AssetKey, Fields]) -> dg.TableColumnLineage:
+    """Lineage of one table to the payload fields of raw assets."""
+    found: dict[str, list[dg.TableColumnDep]] = {}
+    for key, columns in sources.items():
+        for column, fields in columns.items():
+            deps = [dg.TableColumnDep(key, f"payload.{field}") for field in fields]
+            found.setdefault(column, []).extend(deps)
+    return dg.TableColumnLineage(found)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from resources.store import exceptions, raw
 from resources.store.engine import connected, one_at_a_time
 from resources.store.exceptions import Exceptional
-from resources.store.frames import read_rows, replace, upsert
+from resources.store.frames import Unstorable, all_or_nothing, read_rows, replace, upsert
 from resources.wiring import Systems
 from sync_assets.domain.changes import OrderChanges, order_changes
 from sync_assets.domain.frames import Table
@@ -76,12 +76,10 @@ def orders(systems: Systems, run_id: str | None) -> Mapped:
                 guest = woocommerce.guest(version["source"], body)
                 accepted[ref] = rows
                 if guest:
-                    guests[guest["customer_ref"]] = guest
+                    guests[ref] = guest
             except Rejected as refusal:
                 rejected[ref] = refusal.problems
-        frames = valid_frames(accepted, rejected)
-        total.changes += _write_orders(connection, accepted, frames, run_id)
-        _write(connection, Customers, "core.customers", list(guests.values()), run_id)
+        total.changes += _keep(connection, accepted, rejected, guests, run_id)
         _tell(connection, systems, versions, rejected, run_id)
         total.mapped += len(accepted)
         total.set_aside += len(rejected)
@@ -97,6 +95,44 @@ def parsed(text: str) -> Mapping[str, Any]:
     if not isinstance(body, dict):
         raise Rejected([Problem("order.malformed", "body", "the payload is no object")])
     return body
+
+
+def _keep(
+    connection: Connection,
+    accepted: dict[str, dict[str, list[Row]]],
+    rejected: dict[str, list[Problem]],
+    guests: Mapping[str, Row],
+    run_id: str | None,
+) -> int:
+    """Write orders; one that fails a schema or the database moves to `rejected`."""
+    frames = valid_frames(accepted, rejected)
+    people = _newest_guests(connection, [guests[ref] for ref in accepted if ref in guests])
+    try:
+        with all_or_nothing(connection):
+            _write(connection, Customers, "core.customers", people, run_id)
+            return _write_orders(connection, accepted, frames, run_id)
+    except Unstorable as refusal:
+        if len(accepted) == 1:
+            (ref, _) = accepted.popitem()
+            message = f"the database cannot hold it: {refusal}"
+            rejected[ref] = [Problem("order.invalid", "orders", message)]
+            return 0
+    refs, changes = list(accepted), 0
+    for part in (refs[: len(refs) // 2], refs[len(refs) // 2 :]):
+        half = {ref: accepted.pop(ref) for ref in part}
+        changes += _keep(connection, half, rejected, guests, run_id)
+        accepted |= half
+    return changes
+
+
+def _newest_guests(connection: Connection, guests: list[Row]) -> list[Row]:
+    """One row a guest: what the latest change of any of their orders says, mapped when it may."""
+    newest = {row["customer_ref"]: row for row in sorted(guests, key=lambda row: row["changed_at"])}
+    query = "select customer_ref, changed_at from core.customers where customer_ref = any(:keys)"
+    for held in read_rows(connection, query, keys=list(newest)):
+        if held["changed_at"] > newest[held["customer_ref"]]["changed_at"]:
+            del newest[held["customer_ref"]]
+    return list(newest.values())
 
 
 def valid_frames(
@@ -161,7 +197,7 @@ def _before(connection: Connection, keys: list[str]) -> dict[str, dict[str, list
     for row in read_rows(connection, "select * from core.orders where order_ref = any(:k)", k=keys):
         held[row["order_ref"]] = {name: [] for name in CORE_TABLES} | {"orders": [row]}
     if held:
-        for name in ("order_lines", "order_refunds"):
+        for name in ("order_lines", "order_refunds", "order_addresses"):
             query = f"select * from core.{name} where order_ref = any(:k)"  # noqa: S608
             for row in read_rows(connection, query, k=list(held)):
                 held[row["order_ref"]][name].append(row)

@@ -70,7 +70,7 @@ def routes(settings: Settings) -> dict[str, Route]:
 
 
 #: Orders whose next step is not decided: to be sent and not accepted yet, or changed since, or
-#: waiting although nothing is to be sent any more.
+#: planned or waiting although nothing is to be sent any more.
 _OPEN_ORDERS = """
 select o.* from core.orders o
 left join receipt.sales_orders r on r.order_ref = o.order_ref
@@ -82,9 +82,11 @@ where o.order_ref > :after
             and o.placed_at >= coalesce(
                 (cast(:since as jsonb) ->> o.store)::timestamptz, '-infinity')
         or exists (select from ops.outbox x where x.thing_ref = o.order_ref
-            and x.state in ('waiting', 'parked'))
+            and x.state in ('waiting', 'leased', 'unknown', 'parked'))
         or exists (select from ops.exception e where e.subject_ref = o.order_ref
-            and e.state = 'open' and e.blocks)))
+            and e.state = 'open' and e.blocks)
+        or exists (select from plan.sales_orders p where p.order_ref = o.order_ref
+            and p.action = 'create')))
 order by o.order_ref limit :limit
 """
 
@@ -156,10 +158,17 @@ def items_for(connection: Connection, shops: Sequence[ShopOrder], route: Route) 
 def walk(
     systems: Systems, stores: Sequence[str] | None
 ) -> Iterator[tuple[Connection, list[ShopOrder]]]:
-    """Yield all open orders in chunks, each in its own transaction."""
+    """Yield all open orders in chunks, each in its own transaction.
+
+    An order is read in several statements: no mapping may commit between two of them, and no
+    other plan be made from an older reading meanwhile.
+    """
     known, after = routes(systems.settings), ""
     while True:
-        with connected(systems.engine) as connection:
+        with (
+            connected(systems.engine) as connection,
+            one_at_a_time(connection, "map woocommerce__orders"),
+        ):
             shops = open_orders(connection, known, stores=stores, after=after)
             if not shops:
                 return
@@ -169,27 +178,36 @@ def walk(
 
 def hold(systems: Systems, run_id: str | None) -> Planned:
     """Validate every open order; open holds for what is wrong, close those whose cause is gone."""
-    known = routes(systems.settings)
     total = Planned()
     for connection, shops in walk(systems, None):
-        found = []
-        for store, group in _by_store(shops).items():
-            route = known.get(store)
-            items = items_for(connection, group, route) if route else Items([])
-            for shop in group:
-                problems = planning.problems(shop, route, items) if _is_sent(shop, route) else []
-                total.looked_at += 1
-                total.held += any(planning.HOLDS[p.code].blocks for p in problems)
-                found += [_exceptional(shop, problem) for problem in problems]
-        exceptions.reconcile(
-            connection,
-            found,
-            subjects=[shop.ref for shop in shops],
-            codes=planning.VALIDATION_CODES,
-            now=systems.now(),
-            run_id=run_id,
-        )
+        _hold_chunk(systems, connection, shops, run_id, total)
     return total
+
+
+def _hold_chunk(
+    systems: Systems,
+    connection: Connection,
+    shops: list[ShopOrder],
+    run_id: str | None,
+    total: Planned,
+) -> None:
+    known, found = routes(systems.settings), []
+    for store, group in _by_store(shops).items():
+        route = known.get(store)
+        items = items_for(connection, group, route) if route else Items([])
+        for shop in group:
+            problems = planning.problems(shop, route, items) if _is_sent(shop, route) else []
+            total.looked_at += 1
+            total.held += any(planning.HOLDS[p.code].blocks for p in problems)
+            found += [_exceptional(shop, problem) for problem in problems]
+    exceptions.reconcile(
+        connection,
+        found,
+        subjects=[shop.ref for shop in shops],
+        codes=planning.VALIDATION_CODES,
+        now=systems.now(),
+        run_id=run_id,
+    )
 
 
 def _is_sent(shop: ShopOrder, route: Route | None) -> bool:
@@ -221,8 +239,9 @@ def plan(systems: Systems, kind: str, run_id: str | None) -> Planned:
     for erp in [name for name, one in systems.settings.erps.items() if one.kind == kind]:
         stores = list(systems.settings.stores_of(erp))
         for connection, shops in walk(systems, stores):
-            with one_at_a_time(connection, f"plan {erp}"):
-                _plan_chunk(systems, connection, kind, erp, shops, run_id, total)
+            # Orders may have changed since they were judged: what is planned is judged here.
+            _hold_chunk(systems, connection, shops, run_id, Planned())
+            _plan_chunk(systems, connection, kind, erp, shops, run_id, total)
     return total
 
 
@@ -254,7 +273,7 @@ def _plan_chunk(
 ) -> None:
     known, now = routes(systems.settings), systems.now()
     held = _held(connection, [shop.ref for shop in shops])
-    seen = _seen(connection, kind, erp, [shop.ref for shop in shops])
+    seen = _seen(connection, kind, erp, shops)
     rows, conflicts = [], []
     for store, group in _by_store(shops).items():
         items = items_for(connection, group, known[store])
@@ -320,7 +339,13 @@ def _held(connection: Connection, keys: list[str]) -> set[str]:
     return {row["order_ref"] for row in rows}
 
 
-def _seen(connection: Connection, kind: str, erp: str, keys: list[str]) -> Mapping[str, Seen]:
+def _seen(
+    connection: Connection, kind: str, erp: str, shops: list[ShopOrder]
+) -> Mapping[str, Seen]:
+    """What the ERP holds, by receipt; of an ended order also what it may hold of a begun write."""
+    keys = [shop.ref for shop in shops]
+    ended = [shop.ref for shop in shops if shop.order["state"] in planning.ENDED]
+    begun = dict.fromkeys(outbox.begun(connection, erp, ended), Seen("accepted"))
     rows = read_rows(
         connection,
         f"select order_ref, outcome, wanted_hash from receipt.{kind}__sales_orders "  # noqa: S608
@@ -328,7 +353,7 @@ def _seen(connection: Connection, kind: str, erp: str, keys: list[str]) -> Mappi
         erp=erp,
         k=keys,
     )
-    return {row["order_ref"]: Seen(row["outcome"], row["wanted_hash"]) for row in rows}
+    return begun | {row["order_ref"]: Seen(row["outcome"], row["wanted_hash"]) for row in rows}
 
 
 def _unplan(connection: Connection, kind: str, erp: str, keys: list[str], now: datetime) -> None:

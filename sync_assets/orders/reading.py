@@ -115,8 +115,9 @@ def _keep_stream(
             reached = max(
                 (thing.changed_at for thing in page if isinstance(thing, Raw)), default=None
             )
-            if reached:
-                raw.move_watermark(connection, reading.source, stream, reached, reading.received_at)
+            if reached:  # a stamp from the future must not skip what comes until then
+                moment = min(reached, until)
+                raw.move_watermark(connection, reading.source, stream, moment, reading.received_at)
     with connected(systems.engine) as connection:
         raw.move_watermark(connection, reading.source, stream, until, reading.received_at)
     return total
@@ -194,7 +195,8 @@ def keep(connection: Connection, table: str, page: Page, reading: raw.Reading) -
     whole = [thing for thing in page if isinstance(thing, Raw)]
     broken = [thing for thing in page if isinstance(thing, Broken)]
     said = [raw.Said(thing.resource_id, thing.changed_at, thing.text) for thing in whole]
-    new = raw.append(connection, table, said, reading)
+    new, refused = raw.append_storable(connection, table, said, reading)
+    broken += [Broken(reading.source, one.resource_id, one.text, reason) for one, reason in refused]
     for thing in broken:
         quarantine(connection, table, thing, reading)
     return Tally(seen=len(page), new=new, broken=len(broken))
@@ -202,15 +204,7 @@ def keep(connection: Connection, table: str, page: Page, reading: raw.Reading) -
 
 def quarantine(connection: Connection, table: str, thing: Broken, reading: raw.Reading) -> None:
     """Set one unreadable thing aside, body and reason, once however often it is read."""
-    subject = f"{reading.source}:{thing.resource_id or 'unknown'}"
-    found = exceptions.Exceptional(
-        "order.malformed" if table.endswith("orders") else "thing.malformed",
-        subject,
-        thing.reason,
-        "engineer",
-        part=raw.Said("", reading.received_at, thing.text).content_hash.hex()[:12],
-        sender_ref=thing.resource_id,
-    )
+    found = _unreadable(table, thing, reading)
     if not exceptions.open_all(connection, [found], now=reading.received_at, run_id=reading.run_id):
         return
     delivery = inbox.Delivery(
@@ -224,3 +218,20 @@ def quarantine(connection: Connection, table: str, thing: Broken, reading: raw.R
     )
     ids = inbox.append(connection, [delivery])
     inbox.quarantine(connection, ids, now=reading.received_at, outcome=thing.reason)
+
+
+def _unreadable(table: str, thing: Broken, reading: raw.Reading) -> exceptions.Exceptional:
+    """A mended version closes it by itself; a thing without an id has none, a person ends it."""
+    is_order = table == "woocommerce__orders"
+    named = thing.resource_id or "unknown"
+    return exceptions.Exceptional(
+        "order.malformed" if is_order else "thing.malformed",
+        f"{reading.source}:{named}" if is_order else f"{reading.source}:{table}:{named}",
+        thing.reason,
+        "engineer",
+        part=raw.Said("", reading.received_at, thing.text or thing.reason).content_hash.hex()[:12],
+        subject_kind="order" if is_order else "thing",
+        blocks=is_order,
+        can_release=thing.resource_id is None,
+        sender_ref=thing.resource_id,
+    )

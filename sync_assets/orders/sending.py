@@ -6,9 +6,9 @@ run all end in the same place: what is there is confirmed and read back, what is
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
@@ -16,10 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from resources.errors import Remedy, RemoteError, SignInAgain, UnknownOutcome
+from resources.errors import Remedy, RemoteError, SignInAgain, Throttled, UnknownOutcome
 from resources.http import correlated
 from resources.store import exceptions, outbox, refs
-from resources.store.engine import connected
+from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
 from resources.store.outbox import Settled, Write
 from resources.systems.roles import Erp, Payload, References
@@ -37,7 +37,8 @@ from sync_assets.orders.planning import routes
 QUICK_TRIES = 3
 GIVE_UP_AFTER = 12
 LATER = timedelta(minutes=1)
-SENDING_CODES = ["erp.refused", "erp.amount_differs", "erp.order_doubled", "erp.given_up"]
+#: What begins so is found, and ended again, by sending alone.
+SENDING_CODES = "erp."
 
 
 @dataclass
@@ -60,21 +61,55 @@ class Outcome:
     seen: SeenOrder | None = None
     error: RemoteError | None = None
     problem: Problem | None = None
+    #: Something of it may be in the ERP, as far as this attempt has seen.
+    begun: bool = False
 
 
 def promote(systems: Systems, kind: str, erp: str) -> int:
     """Put what was planned into the outbox; answers how many writes wait because of it."""
     now = systems.now()
-    with connected(systems.engine) as connection:
-        planned = read_rows(connection, _PLANNED.format(kind=kind), erp=erp)
-        cancelled = [row["order_ref"] for row in planned if row["action"] == "none"]
-        outbox.withdraw(connection, erp, cancelled, now)
-        return outbox.intend(
-            connection, erp, [_intended(r) for r in planned if r["action"] != "none"], now
-        )
+    with (
+        connected(systems.engine) as connection,
+        one_at_a_time(connection, f"promote {erp}"),
+    ):
+        taken = _take_back(connection, kind, erp, now)
+        planned = read_rows(connection, _PLANNED.format(kind=kind), erp=erp, taken=taken)
+        return outbox.intend(connection, erp, [_intended(row) for row in planned], now)
 
 
-#: Creates and cancels not under way or done; and sends of orders that are no longer wanted.
+def _take_back(connection: Connection, kind: str, erp: str, now: datetime) -> list[str]:
+    """End writes that the plan no longer wants; answers whose."""
+    rows = read_rows(connection, _UNWANTED.format(kind=kind), erp=erp, now=now)
+    if not rows:
+        return []
+    outbox.take_back(connection, [row["id"] for row in rows], now)
+    things = [row["thing_ref"] for row in rows]
+    exceptions.reconcile(
+        connection,
+        [],
+        subjects=things,
+        codes=exceptions.open_codes(connection, things, SENDING_CODES),
+        now=now,
+    )
+    return things
+
+
+#: What had no effect is simply withdrawn. What may have had one is, once the order has ended,
+#: followed by a cancel, which looks first; otherwise it goes on as if it were accepted already.
+_UNWANTED = """
+select x.id, x.thing_ref
+from ops.outbox x join plan.{kind}__sales_orders p
+    on p.system = x.system and p.order_ref = x.thing_ref
+where x.system = :erp and x.operation in ('sales_order.create', 'sales_order.cancel')
+  and x.operation <> 'sales_order.' || p.action
+  and (x.state = 'waiting'
+       or x.state = 'parked' and 'sales_order.cancel' in (x.operation, 'sales_order.' || p.action)
+       or p.action = 'cancel' and (x.state = 'unknown'
+            or x.state = 'leased' and x.lease_until <= :now))
+order by x.id for update of x
+"""
+
+#: Creates and cancels not under way or done.
 _PLANNED = """
 select p.order_ref, p.action, p.wanted, p.wanted_hash, p.core_version
 from plan.{kind}__sales_orders p
@@ -84,10 +119,8 @@ left join ops.outbox x on x.system = p.system and x.thing_ref = p.order_ref
     and x.state in ('waiting', 'leased', 'unknown', 'parked') and x.wanted_hash = p.wanted_hash
 where p.system = :erp and x.id is null
   and (p.action = 'create' and r.order_ref is null
-       or p.action = 'cancel' and r.outcome = 'accepted'
-       or p.action = 'none' and r.order_ref is null and exists (
-            select from ops.outbox o where o.system = p.system and o.thing_ref = p.order_ref
-              and o.state in ('waiting', 'parked')))
+       or p.action = 'cancel' and (r.outcome = 'accepted'
+            or r.order_ref is null and p.order_ref = any(:taken)))
 order by p.order_ref
 """
 
@@ -117,7 +150,7 @@ def send(
     promote(systems, kind, erp)
     with systems.erp(erp) as client:
         sender = Sender(systems, kind, erp, client, run_id, worker)
-        while True:
+        while not sender.is_away:
             started = time.perf_counter()
             with connected(systems.engine) as connection:
                 batch = outbox.lease(
@@ -131,10 +164,11 @@ def send(
                 return total
             try:
                 sender.batch(batch, total)
-            except SignInAgain:
-                sender.give_back(batch)
+            except SignInAgain as error:
+                sender.give_back(batch, error)
                 raise
             say(f"{erp}: {len(batch)} writes in {time.perf_counter() - started:.1f} s")
+    return total
 
 
 @contextmanager
@@ -144,6 +178,17 @@ def _set_aside(outcome: Outcome) -> Iterator[None]:
         yield
     except Rejected as refusal:
         outcome.problem = refusal.problems[0]
+
+
+def _open_state(outcome: Outcome) -> str:
+    """The state of a write that must be tried again."""
+    return "unknown" if outcome.begun else "waiting"
+
+
+def _pause(error: RemoteError, least: timedelta) -> timedelta:
+    """How long to wait: at least as long as the system asked for."""
+    asked = error.after_seconds if isinstance(error, Throttled) else None
+    return max(least, timedelta(seconds=asked or 0))
 
 
 @dataclass
@@ -160,6 +205,8 @@ class Sender:
     def __post_init__(self) -> None:
         self.mapper: ModuleType = ERP_MAPPERS[self.kind]
         self.routes: dict[str, Route] = routes(self.systems.settings)
+        #: The ERP answers nobody, or asked for time: there is no use in going on.
+        self.is_away = False
         self._references: References | None = None
 
     @property
@@ -171,19 +218,20 @@ class Sender:
 
     def batch(self, writes: Sequence[Write], total: Sent) -> None:
         """Send one batch and settle every write of it."""
-        outcomes = {write.thing_ref: Outcome(write) for write in writes}
+        outcomes = {write.thing_ref: Outcome(write, begun=write.begun) for write in writes}
         try:
             with correlated(writes[0].correlation_id):
                 self._attempt(outcomes)
-        except SignInAgain:
+        except SignInAgain as error:
+            self._give_back(outcomes.values(), error)
             raise
         except RemoteError as error:
             total.faults[error.remedy] = str(error)
-            if len(writes) > 1 and error.remedy != Remedy.RETRY:
-                # One of them spoils the call: find it, so that its neighbours go on.
-                middle = len(writes) // 2
-                self.batch(writes[:middle], total)
-                self.batch(writes[middle:], total)
+            if self._must_wait(error):
+                total.later += self._give_back(outcomes.values(), error)
+                return
+            if len(writes) > 1:
+                self._halves(list(outcomes.values()), error, total)
                 return
             for outcome in outcomes.values():
                 if outcome.state == "waiting" and outcome.problem is None:
@@ -192,32 +240,67 @@ class Sender:
         with connected(self.systems.engine) as connection:
             self._settle(connection, list(outcomes.values()), short, total)
 
-    def give_back(self, writes: Sequence[Write]) -> None:
-        """Return writes untouched: the key is wrong, not the orders."""
-        due = self.systems.now()
+    def _halves(self, outcomes: list[Outcome], error: RemoteError, total: Sent) -> None:
+        """Send in two parts: one write spoils the call, and its neighbours are to go on."""
+        middle = len(outcomes) // 2
+        for half in (outcomes[:middle], outcomes[middle:]):
+            if self.is_away:
+                total.later += self._give_back(half, error)
+            else:
+                self.batch([replace(o.write, begun=o.begun) for o in half], total)
+
+    def _must_wait(self, error: RemoteError) -> bool:
+        """Whether the ERP is busy, away or not itself; if not, these orders are at fault."""
+        if error.remedy != Remedy.FIND_OUT and not self.is_away:
+            self.is_away = isinstance(error, Throttled) or not self._is_there()
+        return self.is_away
+
+    def _is_there(self) -> bool:
+        try:
+            self.client.ping()
+        except RemoteError:
+            return False
+        return True
+
+    def _give_back(self, outcomes: Iterable[Outcome], error: RemoteError) -> int:
+        """Return writes unjudged: the key or the system is at fault, not the orders."""
+        now = self.systems.now()
+        due = now if isinstance(error, SignInAgain) else now + _pause(error, LATER)
+        kind, said = type(error).__name__, str(error)
         with connected(self.systems.engine) as connection:
-            outbox.settle(
-                connection,
-                [Settled(write.id, "waiting", "SignInAgain", due_at=due) for write in writes],
-                worker=self.worker,
-                now=due,
-            )
+            returned = [
+                Settled(o.write.id, _open_state(o), kind, said, due, counts=False) for o in outcomes
+            ]
+            return outbox.settle(connection, returned, worker=self.worker, now=now)
+
+    def give_back(self, writes: Sequence[Write], error: RemoteError) -> None:
+        """Return what is left of a batch that was broken off."""
+        self._give_back([Outcome(write, begun=write.begun) for write in writes], error)
 
     def _attempt(self, outcomes: dict[str, Outcome]) -> None:
-        held = self._look_up(list(outcomes))
-        creates = [o for o in outcomes.values() if o.write.operation == "sales_order.create"]
-        cancels = [o for o in outcomes.values() if o.write.operation == "sales_order.cancel"]
+        held = self._look_up(outcomes.values())
+        for key, outcome in outcomes.items():
+            outcome.begun = key in held
+        sound = [outcome for outcome in outcomes.values() if outcome.problem is None]
+        creates = [o for o in sound if o.write.operation == "sales_order.create"]
+        cancels = [o for o in sound if o.write.operation == "sales_order.cancel"]
         self._cancel(cancels, held)
         # A draft may be half made: an answer was lost between its head and its lines.
         begun = {key for key, order in held.items() if order.state == "draft"}
         whole = held.keys() - begun
         self._create([o for o in creates if o.write.thing_ref not in whole])
-        fresh = [o.write.thing_ref for o in creates if o.problem is None and o.error is None]
+        fresh = [o for o in creates if o.problem is None and o.error is None]
         self._finish(creates, self._look_up(fresh))
 
-    def _look_up(self, keys: list[str]) -> dict[str, SeenOrder]:
-        found = self.client.orders(keys) if keys else {}
-        return {key: self.mapper.seen(payload) for key, payload in found.items()}
+    def _look_up(self, outcomes: Iterable[Outcome]) -> dict[str, SeenOrder]:
+        """What the ERP holds of these orders; what nobody can read is that order's own problem."""
+        wanted = {outcome.write.thing_ref: outcome for outcome in outcomes}
+        found = self.client.orders(list(wanted)) if wanted else {}
+        seen = {}
+        for key, payload in found.items():
+            with _set_aside(wanted[key]):
+                seen[key] = self.mapper.seen(payload)
+        return seen
 
     def _create(self, outcomes: list[Outcome]) -> None:
         """Make drafts of orders that are not there, and complete those half made."""
@@ -232,6 +315,8 @@ class Sender:
                 with _set_aside(outcome):
                     payloads.append(self.mapper.order(document, self.references, parties))
         if payloads:
+            for outcome in outcomes:
+                outcome.begun = True
             self._note(outcomes, self.client.put_orders(payloads))
 
     def _parties(self, outcomes: list[Outcome], documents: dict[str, SalesOrder]) -> dict[str, int]:
@@ -266,12 +351,14 @@ class Sender:
                 continue
             outcome.seen = order
             outcome.problem = self._doubled(order) or self._settle_amount(outcome, order)
-            if outcome.problem is None and order.state != "confirmed":
+            if outcome.problem or outcome.error:
+                continue
+            if order.state != "confirmed":
                 ready.append(outcome)
-            elif outcome.problem is None:
+            else:
                 outcome.state = "done"
         refusals = self.client.confirm([o.seen.remote_id for o in ready if o.seen]) if ready else {}
-        after = self._look_up([o.write.thing_ref for o in ready])
+        after = self._look_up(ready)
         for outcome in ready:
             self._confirmed(outcome, after.get(outcome.write.thing_ref), refusals)
 
@@ -299,12 +386,17 @@ class Sender:
         off = rounded(document.total_amount - order.total_amount, digits)
         if not off:
             return None
+        if order.state == "draft" and order.lines < len(document.lines):
+            outcome.error = UnknownOutcome(self.erp, "the draft does not show all its lines yet")
+            return None
         route = self.routes[document.store]
         if order.state == "draft" and abs(off) <= planning.tolerance(route, len(document.lines)):
             order = self._with_rounding(outcome, document, order, off)
             off = rounded(document.total_amount - order.total_amount, digits)
-            outcome.seen = order
-        if not off:
+            if off and outcome.write.attempts <= QUICK_TRIES:
+                outcome.error = UnknownOutcome(self.erp, "the rounding line is not seen yet")
+        outcome.seen = order
+        if not off or outcome.error:
             return None
         return Problem(
             "erp.amount_differs",
@@ -321,7 +413,7 @@ class Sender:
             return order
         line = self.mapper.rounding_line(document, off, item)
         self.client.add_line(order.remote_id, line)
-        return self._look_up([outcome.write.thing_ref])[outcome.write.thing_ref]
+        return self._look_up([outcome]).get(outcome.write.thing_ref, order)
 
     def _rounding_item(self, document: SalesOrder) -> int | None:
         code = self.routes[document.store].rounding_item
@@ -336,18 +428,21 @@ class Sender:
         return int(rows[0]["item_id"]) if len(rows) == 1 else None
 
     def _cancel(self, outcomes: list[Outcome], held: dict[str, SeenOrder]) -> None:
+        """Cancel what is there; that there is nothing must have been seen twice."""
         for outcome in outcomes:
             outcome.seen = held.get(outcome.write.thing_ref)
         alive = [o for o in outcomes if o.seen is not None and o.seen.state != "cancelled"]
         ids = [o.seen.remote_id for o in alive if o.seen is not None]
         refusals = self.client.cancel(ids) if ids else {}
-        after = self._look_up([o.write.thing_ref for o in alive])
+        after = self._look_up(alive)
         for outcome in outcomes:
             outcome.seen = after.get(outcome.write.thing_ref, outcome.seen)
-            if outcome.seen is not None and outcome.seen.remote_id in refusals:
-                outcome.error = refusals[outcome.seen.remote_id]
-            elif outcome.seen is None or outcome.seen.state == "cancelled":
+            if outcome.seen is None:
+                outcome.state = "gone" if outcome.write.attempts > 1 else "waiting"
+            elif outcome.seen.state == "cancelled":
                 outcome.state = "done"
+            else:
+                outcome.error = refusals.get(outcome.seen.remote_id)
 
     def _settle(
         self,
@@ -357,18 +452,23 @@ class Sender:
         total: Sent,
     ) -> None:
         now = self.systems.now()
+        # A lease that ran out is another worker's: what it found is not for us to overwrite.
+        ours = outbox.held(connection, [o.write.id for o in outcomes], worker=self.worker)
+        outcomes = [outcome for outcome in outcomes if outcome.write.id in ours]
         settled = [self._settled(outcome, now, total) for outcome in outcomes]
         outbox.settle(connection, settled, worker=self.worker, now=now)
-        done = [outcome for outcome in outcomes if outcome.state == "done"]
-        self._receipts(connection, done, now)
+        self._receipts(connection, [o for o in outcomes if o.state == "done"], now)
+        self._mark_gone(connection, [o.write for o in outcomes if o.state == "gone"], now)
+        subjects = [o.write.thing_ref for o in outcomes if o.state != "waiting"]
         found = [self._exceptional(o) for o in outcomes if o.state == "parked"] + short
         exceptions.reconcile(
             connection,
             found,
-            subjects=[
-                outcome.write.thing_ref for outcome in outcomes if outcome.state != "waiting"
+            subjects=subjects,
+            codes=[
+                *exceptions.open_codes(connection, subjects, SENDING_CODES),
+                "order.stock_unconfirmed",
             ],
-            codes=[*SENDING_CODES, "order.stock_unconfirmed"],
             now=now,
             run_id=self.run_id,
         )
@@ -382,17 +482,20 @@ class Sender:
                 total.cancelled + (not create),
             )
             return Settled(write.id, "done")
+        if outcome.state == "gone":
+            return Settled(write.id, "refused", "withdrawn", "there is nothing to cancel")
         if outcome.problem is not None:
             return self._parked(outcome, outcome.problem.code, outcome.problem.message, total)
         if error is None:
-            error = UnknownOutcome(self.erp, "the order was sent but is not there yet")
+            error = UnknownOutcome(self.erp, "the order is not there yet")
             outcome.error = error
         if error.remedy == Remedy.GIVE_TO_PERSON or write.attempts >= GIVE_UP_AFTER:
             return self._parked(outcome, type(error).__name__, str(error), total)
         total.later += 1
-        state = "unknown" if error.remedy == Remedy.FIND_OUT else "waiting"
+        state = "unknown" if error.remedy == Remedy.FIND_OUT else _open_state(outcome)
         pause = timedelta() if write.attempts < QUICK_TRIES else LATER * 2 ** min(write.attempts, 6)
-        return Settled(write.id, state, type(error).__name__, str(error), now + pause)
+        due = now + _pause(error, pause)
+        return Settled(write.id, state, type(error).__name__, str(error), due)
 
     def _parked(self, outcome: Outcome, kind: str, message: str, total: Sent) -> Settled:
         outcome.state = "parked"
@@ -471,6 +574,17 @@ class Sender:
         if rows:
             connection.execute(text(_RECEIPT.format(kind=self.kind)), rows)
         refs.remember(connection, [r for o in done for r in self._refs(o)], now)
+
+    def _mark_gone(self, connection: Connection, writes: list[Write], now: datetime) -> None:
+        """What was accepted once and is not there any more is as good as cancelled."""
+        connection.execute(
+            text(
+                f"update receipt.{self.kind}__sales_orders "  # noqa: S608
+                "set outcome = 'cancelled', remote_state = null, answered_at = :now "
+                "where system = :erp and order_ref = any(:keys)"
+            ),
+            {"erp": self.erp, "keys": [write.thing_ref for write in writes], "now": now},
+        )
 
     def _refs(self, outcome: Outcome) -> list[refs.Ref]:
         if outcome.seen is None:

@@ -223,6 +223,7 @@ create table plan.odoo__sales_orders (
     primary key (system, order_ref),
     constraint plan_action_is_known check (action in ('create', 'change', 'cancel', 'none', 'conflict'))
 );
+create index plan_of_order on plan.odoo__sales_orders (order_ref);
 create table plan.tryton__sales_orders (like plan.odoo__sales_orders including all);
 
 create table receipt.odoo__sales_orders (
@@ -269,7 +270,7 @@ create table ops.inbox (
     constraint inbox_state_is_known check (state in ('waiting', 'leased', 'settled', 'quarantined')),
     constraint inbox_signature_is_known check (signature in ('valid', 'unsigned', 'not_needed')),
     constraint inbox_lease_is_whole check (
-        (state = 'leased') = (lease_until is not null and leased_by is not null)
+        num_nonnulls(lease_until, leased_by) = case state when 'leased' then 2 else 0 end
     ),
     constraint inbox_settled_is_dated check ((state in ('settled', 'quarantined')) = (settled_at is not null))
 );
@@ -299,7 +300,7 @@ create table ops.outbox (
         state in ('waiting', 'leased', 'unknown', 'done', 'refused', 'parked')
     ),
     constraint outbox_lease_is_whole check (
-        (state = 'leased') = (lease_until is not null and leased_by is not null)
+        num_nonnulls(lease_until, leased_by) = case state when 'leased' then 2 else 0 end
     ),
     constraint outbox_trouble_is_named check (
         state not in ('unknown', 'refused', 'parked') or error_class is not null
@@ -333,7 +334,9 @@ create table ops.exception (
     note text,
     run_id text,
     constraint exception_state_is_known check (state in ('open', 'released', 'closed')),
-    constraint exception_end_is_signed check ((state = 'open') = (closed_at is null and closed_by is null)),
+    constraint exception_end_is_signed check (
+        num_nonnulls(closed_at, closed_by) = case state when 'open' then 0 else 2 end
+    ),
     constraint only_releasable_is_released check (state <> 'released' or can_release)
 );
 create unique index one_open_exception_per_part on ops.exception (subject_ref, code, part)

@@ -1,0 +1,418 @@
+"""The code location: what every asset shows, what jobs select, and what a run does and does not."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from resources.errors import Refused, Remedy, RemoteError, SignInAgain, TryAgain, UnknownOutcome
+from resources.sandbox.faults import Fault, Trouble
+from resources.sandbox.odoo import OdooStandIn
+from resources.settings import Settings, parse
+from resources.store.postgres import DatabaseUnavailable
+from sync_assets import jobs
+from sync_assets.definitions import build_defs
+from sync_assets.orders import assets
+from sync_assets.outcomes import counted, told
+from tests.runs import Runs, failures, shown
+from tests.worlds import World, deployment
+
+RECEIPT = dg.AssetKey(["receipt", "odoo", "sales_orders"])
+PLAN = dg.AssetKey(["plan", "odoo", "sales_orders"])
+ITEMS = dg.AssetKey(["raw", "odoo", "items"])
+#: The orders job in the order of its layers, asset by asset.
+LIVE = [
+    assets.RAW_ORDERS,
+    assets.RAW_CUSTOMERS,
+    assets.RAW_NOTES,
+    ITEMS,
+    assets.core_key("customers"),
+    assets.core_key("order_notes"),
+    assets.core_key("product_refs"),
+    assets.HOLDS,
+    PLAN,
+    RECEIPT,
+]
+COMPARISONS = {"shop_and_core_agree", "core_and_odoo_agree"}
+
+
+def both_kinds() -> Settings:
+    """The small world's deployment with a second kind of ERP."""
+    data = deployment().model_dump(mode="python")
+    for store in data["stores"].values():
+        store |= {name: store[name].get_secret_value() for name in ("key", "secret")}
+    data["erps"]["odoo"]["api_key"] = "key"
+    data["erps"]["tryton"] = {
+        "kind": "tryton",
+        "url": "https://tryton.test",
+        "database": "erp",
+        "login": "sync",
+        "password": "pw",
+    }
+    return parse(data)
+
+
+@pytest.fixture(scope="module")
+def defs() -> dg.Definitions:
+    """Both kinds of ERP; nothing is opened."""
+    return build_defs(both_kinds())
+
+
+@pytest.fixture
+def runs(world: World) -> Iterator[Runs]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Runs(world, instance)
+
+
+def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def test_an_empty_deployment_loads_without_environment() -> None:
+    found = build_defs(Settings())
+    dg.Definitions.validate_loadable(found)
+    assert "receipt/odoo/sales_orders" not in specs(found)
+
+
+def test_definitions_load_without_opening_anything(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+    assert {"receipt/odoo/sales_orders", "receipt/tryton/sales_orders"} <= set(specs(defs))
+
+
+def test_the_layers_follow_each_other(defs: dg.Definitions) -> None:
+    layers = {"raw": 0, "core": 1, "plan": 2, "receipt": 3}
+    for key, spec in specs(defs).items():
+        for dep in spec.deps:
+            assert layers[dep.asset_key.path[0]] <= layers[key.split("/")[0]], key
+
+
+def test_every_asset_has_owners_a_group_kinds_and_a_description(defs: dg.Definitions) -> None:
+    for key, spec in specs(defs).items():
+        assert spec.owners, key
+        assert spec.group_name == "orders", key
+        assert "postgres" in spec.kinds, key
+        assert spec.description, key
+        assert len(spec.description) > 30, key
+
+
+def test_every_core_asset_shows_its_columns_and_every_lineage_leads_somewhere(
+    defs: dg.Definitions,
+) -> None:
+    every = specs(defs)
+    tables = {key for key in every if key.startswith("core/") and key != "core/order_holds"}
+    assert len(tables) == 10
+    for key in tables:
+        schema = every[key].metadata["dagster/column_schema"]
+        names = {column.name for column in schema.columns}
+        lineage = every[key].metadata.get("dagster/column_lineage")
+        assert (lineage is None) == (key in {"core/order_changes", "core/product_refs"}), key
+        for column, deps in (lineage.deps_by_column if lineage else {}).items():
+            assert column in names, key
+            for dep in deps:
+                raw = every[dep.asset_key.to_user_string()].metadata["dagster/column_schema"]
+                assert dep.column_name in {c.name for c in raw.columns}, (key, column)
+
+
+def test_the_columns_shown_are_those_of_the_database(defs: dg.Definitions, world: World) -> None:
+    rows = world.rows(
+        "select table_schema || '.' || table_name as name, column_name, data_type, is_nullable "
+        "from information_schema.columns where table_schema = 'core'"
+    )
+    words = {"numeric": "numeric(20,6)", "timestamp with time zone": "timestamptz"}
+    for spec in specs(defs).values():
+        schema = spec.metadata.get("dagster/column_schema")
+        if schema is None or spec.key.path[0] != "core":
+            continue
+        found = {
+            row["column_name"]: (words.get(row["data_type"], row["data_type"]), row["is_nullable"])
+            for row in rows
+            if row["name"] == spec.metadata["dagster/table_name"] and row["column_name"] != "run_id"
+        }
+        told = {
+            column.name: (column.type, "YES" if column.constraints.nullable else "NO")
+            for column in schema.columns
+        }
+        integers = {name for name, (kind, _) in found.items() if kind == "integer"}
+        assert {**found, **dict.fromkeys(integers, ("bigint", "NO"))} == told, spec.key
+
+
+def test_every_table_named_by_an_asset_exists(defs: dg.Definitions, world: World) -> None:
+    for spec in specs(defs).values():
+        if name := spec.metadata.get("dagster/table_name"):
+            assert world.rows("select to_regclass(:name) is not null as there", name=name) == [
+                {"there": True}
+            ]
+
+
+def test_every_core_table_has_a_blocking_schema_check(defs: dg.Definitions) -> None:
+    found = {
+        spec.asset_key.to_user_string(): spec.blocking
+        for check in defs.asset_checks or []
+        if isinstance(check, dg.AssetChecksDefinition)
+        for spec in check.check_specs
+        if spec.name.endswith("_keep_their_schema")
+    }
+    tables = {key for key in specs(defs) if key.startswith("core/")} - {"core/order_holds"}
+    assert found == dict.fromkeys(tables, True)
+
+
+def test_every_check_says_what_it_asks(defs: dg.Definitions) -> None:
+    for check in defs.asset_checks or []:
+        assert isinstance(check, dg.AssetChecksDefinition)
+        for spec in check.check_specs:
+            assert spec.description, spec.name
+
+
+# ---------------------------------------------------------------- what jobs select
+
+
+def selected(defs: dg.Definitions, job: str) -> set[str]:
+    layer = defs.resolve_job_def(job).asset_layer
+    return {key.to_user_string() for key in layer.selected_asset_keys}
+
+
+def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
+    everything = set(specs(defs))
+    by_day, receipts = (
+        {"raw/woocommerce/orders_by_day"},
+        {
+            "receipt/odoo/sales_orders",
+            "receipt/tryton/sales_orders",
+        },
+    )
+    plans = {"plan/odoo/sales_orders", "plan/tryton/sales_orders"}
+    assert selected(defs, jobs.ORDERS) == everything - by_day
+    assert selected(defs, jobs.DRY_RUN) == everything - by_day - receipts
+    assert selected(defs, jobs.COMPARE) == set()
+    backfilled = selected(defs, jobs.BACKFILL)
+    assert by_day | {"core/orders", "core/order_lines", "core/customers"} <= backfilled
+    assert not backfilled & (plans | receipts | {"raw/woocommerce/orders", "core/order_holds"})
+
+
+def test_the_sensor_starts_the_orders_job(defs: dg.Definitions) -> None:
+    (sensor,) = defs.sensors or []
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.job_name == jobs.ORDERS
+
+
+# ---------------------------------------------------------------- what a run does
+
+
+def test_a_dry_run_plans_everything_and_sends_nothing(world: World, runs: Runs) -> None:
+    ref = f"us:{world.place()}"
+    world.clock.forward(seconds=2)
+    result = runs(jobs.DRY_RUN)
+    assert result.success
+    ran = {check.check_name for check in result.get_asset_check_evaluations()}
+    assert not ran & COMPARISONS
+    assert world.rows("select order_ref, action from plan.sales_orders") == [
+        {"order_ref": ref, "action": "create"}
+    ]
+    assert world.erp.order_count() == 0
+    assert world.outbox() == {}
+
+
+def test_the_orders_job_brings_receipts_and_the_comparison_agrees(world: World, runs: Runs) -> None:
+    refs = {f"us:{world.place()}", f"uk:{world.place('uk')}"}
+    world.clock.forward(seconds=2)
+    result = runs(jobs.ORDERS)
+    assert result.success
+    checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert all(checks.values())
+    assert {"orders_keep_their_schema", "every_store_was_heard", "nothing_is_overdue"} <= set(
+        checks
+    )
+    assert not set(checks) & COMPARISONS
+    rows = world.rows("select order_ref, outcome, total_amount, run_id from receipt.sales_orders")
+    assert {row["order_ref"] for row in rows} == refs
+    assert {(row["outcome"], row["run_id"]) for row in rows} == {("accepted", result.run_id)}
+    (receipt,) = result.asset_materializations_for_node("receipt__odoo__sales_orders")
+    assert shown(receipt)["accepted"] == 2
+    (orders,) = [
+        one
+        for one in result.asset_materializations_for_node("core_orders")
+        if one.asset_key == assets.core_key("orders")
+    ]
+    assert shown(orders)["orders_mapped"] == 2
+    assert orders.metadata["dagster/column_lineage"]
+
+    calls = dict(world.erp.calls)
+    compared = runs(jobs.COMPARE)
+    found = {check.check_name: check.passed for check in compared.get_asset_check_evaluations()}
+    assert found == dict.fromkeys(COMPARISONS, True)
+    assert not compared.get_asset_materialization_events()
+    written = {name for name, n in world.erp.calls.items() if n != calls.get(name, 0)}
+    assert not [name for name in written if name.split(".")[-1] in ("load", "create", "write")]
+
+
+@pytest.mark.parametrize("key", LIVE, ids=lambda key: key.to_user_string())
+def test_running_any_step_again_sends_nothing_twice(world: World, runs: Runs, key: Any) -> None:
+    world.place()
+    world.place("uk")
+    world.run()
+    receipts = "select order_ref, remote_id, wanted_hash from receipt.sales_orders order by 1"
+    before = world.rows(receipts)
+    versions = world.rows("select count(*) as n from raw.woocommerce__orders")
+    world.clock.forward(minutes=1)
+    assert runs(jobs.ORDERS, key).success
+    assert world.erp.order_count() == 2
+    assert (
+        world.rows("select order_ref, remote_id, wanted_hash from receipt.sales_orders") == before
+    )
+    assert world.rows("select count(*) as n from raw.woocommerce__orders") == versions
+    assert world.rows("select distinct state from ops.outbox") == [{"state": "done"}]
+
+
+def test_receipts_alone_send_what_was_planned_before(world: World, runs: Runs) -> None:
+    ref = f"us:{world.place()}"
+    world.clock.forward(seconds=2)
+    assert runs(jobs.DRY_RUN).success
+    assert runs(jobs.ORDERS, RECEIPT).success
+    assert world.outbox() == {ref: "done"}
+    (order,) = world.in_erp()[ref]
+    assert (order["state"], order["amount_total"]) == ("sale", Decimal("34.11"))
+
+
+# ---------------------------------------------------------------- what a run says when it fails
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence", "lasting"),
+    [
+        (
+            SignInAgain("odoo", "no such key"),
+            "Check the key, user and password of this system",
+            True,
+        ),
+        (Refused("odoo", "closed"), "Sending it again will not help", True),
+        (TryAgain("odoo", "away"), "It passes by itself", False),
+        (UnknownOutcome("odoo", "lost"), "The next run looks up what happened", False),
+    ],
+)
+def test_an_error_ends_in_one_sentence_and_says_whether_to_try_again(
+    fault: RemoteError, sentence: str, lasting: bool
+) -> None:
+    with pytest.raises(dg.Failure) as caught, told():
+        raise fault
+    assert str(caught.value.description).startswith(f"odoo: {fault.message} {sentence}")
+    assert "\n" not in str(caught.value.description)
+    assert caught.value.allow_retries is not lasting
+    assert shown(caught.value) == {"remedy": fault.remedy.value, "system": "odoo"}
+    assert {fault.remedy} <= set(Remedy)
+
+
+def test_a_database_away_ends_in_its_own_sentence() -> None:
+    with pytest.raises(dg.Failure, match=r"^Postgres is away") as caught, told():
+        raise DatabaseUnavailable("Postgres is away")
+    assert caught.value.allow_retries
+
+
+def test_other_errors_are_faults_of_ours_and_stay_as_they_are() -> None:
+    with pytest.raises(KeyError), told():
+        raise KeyError("a mistake")
+
+
+def test_counts_leave_out_what_says_nothing() -> None:
+    assert counted(rows=3, new=0, failed={}, told=None, faults={"a": "b"}) == {
+        "dagster/row_count": 3,
+        "new": 0,
+        "faults": {"a": "b"},
+    }
+
+
+def test_a_wrong_erp_key_fails_the_sending_step_and_keeps_the_writes(
+    world: World, runs: Runs
+) -> None:
+    ref = f"us:{world.place()}"
+    world.clock.forward(seconds=2)
+    assert runs(jobs.DRY_RUN).success
+    world.erp.api_key = "another"
+    result = runs(jobs.ORDERS, RECEIPT)
+    (failure,) = failures(result).values()
+    assert str(failure.description).startswith("odoo: ")
+    assert str(failure.description).endswith(
+        "Check the key, user and password of this system, then run again."
+    )
+    assert shown(failure) == {"remedy": "sign_in", "system": "odoo"}
+    assert world.outbox() == {ref: "waiting"}
+    world.erp.api_key = "key"
+    assert runs(jobs.ORDERS, RECEIPT).success
+    assert world.outbox() == {ref: "done"}
+    assert world.erp.order_count() == 1
+
+
+def test_a_wrong_key_of_one_erp_does_not_keep_the_other_waiting(world: World) -> None:
+    other = _second_erp(world)
+    us, uk = f"us:{world.place()}", f"uk:{world.place('uk')}"
+    world.clock.forward(seconds=2)
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = Runs(world, instance)
+        assert runs(jobs.DRY_RUN).success
+        world.erp.api_key = "another"
+        (failure,) = failures(runs(jobs.ORDERS, RECEIPT)).values()
+    assert shown(failure)["system"] == "odoo"
+    assert world.outbox() == {us: "waiting", uk: "done"}
+    assert set(other.orders_by_ref()) == {uk}
+
+
+def _second_erp(world: World) -> OdooStandIn:
+    """Let the store `uk` send to an ERP of its own, the same kind again."""
+    other = OdooStandIn(now=world.clock, companies=[("Acme UK Ltd", "GBP")])
+    other.add_warehouse("Acme UK Ltd", "UK1")
+    other.add_tax("Acme UK Ltd", "UK VAT 20%", Decimal(20), price_include=True)
+    for sku in ("TEA", "MUG", "SHIPPING", "FEE", "ROUNDING"):
+        other.add_product(sku, sku.title(), Decimal(1), {"UK1": Decimal(100)})
+    settings = world.systems.settings
+    erps = {**settings.erps, "zz_uk": settings.erps["odoo"]}
+    stores = {**settings.stores, "uk": settings.stores["uk"].model_copy(update={"erp": "zz_uk"})}
+    world.systems.settings = settings.model_copy(update={"erps": erps, "stores": stores})
+    world.systems.transports = {**world.systems.transports, "zz_uk": other.transport()}
+    return other
+
+
+# ---------------------------------------------------------------- one system of several is away
+
+
+def test_one_dead_store_does_not_stop_the_other_even_a_quiet_one(world: World, runs: Runs) -> None:
+    world.shops["us"].faults.plan(Fault(Trouble.CUT_BEFORE, times=99))
+    result = runs(jobs.ORDERS, assets.RAW_ORDERS)  # the other store has nothing new at all
+    assert result.success
+    (told_of,) = result.asset_materializations_for_node("raw__woocommerce__orders")
+    assert list(shown(told_of)["failed"]) == ["us"]
+    assert world.open_codes("us/orders") == {"system.unreadable"}
+    assert world.open_codes("uk/orders") == set()
+
+    world.shops["us"].faults.clear()
+    world.clock.forward(minutes=1)
+    assert runs(jobs.ORDERS, assets.RAW_ORDERS).success
+    assert world.open_codes("us/orders") == set()
+    closed = world.rows("select state, note, owner_role from ops.exception")
+    assert closed == [{"state": "closed", "note": "the cause is gone", "owner_role": "engineer"}]
+
+
+def test_orders_of_the_store_that_answers_reach_the_erp(world: World, runs: Runs) -> None:
+    world.place("us")
+    ref = f"uk:{world.place('uk')}"
+    world.clock.forward(seconds=2)
+    world.shops["us"].faults.plan(Fault(Trouble.CUT_BEFORE, times=999))
+    assert runs(jobs.ORDERS).success
+    assert world.outbox() == {ref: "done"}
+
+
+def test_when_no_store_answers_the_step_fails_and_nothing_follows(world: World, runs: Runs) -> None:
+    for shop in world.shops.values():
+        shop.faults.plan(Fault(Trouble.CUT_BEFORE, times=999))
+    result = runs(jobs.ORDERS)
+    found = failures(result)
+    assert set(found) == {"raw__woocommerce__orders", "raw__woocommerce__customers"}
+    described = str(found["raw__woocommerce__orders"].description)
+    assert described.count("cannot reach") == 2
+    assert "\n" not in described
+    made = {event.step_key for event in result.get_asset_materialization_events()}
+    assert not made & {"core_orders", "order_holds", "plan__odoo__sales_orders"}
+    assert world.open_codes("us/orders") == world.open_codes("uk/orders") == {"system.unreadable"}

@@ -1,0 +1,203 @@
+"""The configuration file: what it may say, and how a mistake in it is told."""
+
+import copy
+import tomllib
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from resources import settings
+from resources.settings import OdooErp, Settings, SettingsError, TrytonErp
+from sync_assets.domain.orders import OrderState
+
+GOOD: dict[str, Any] = {
+    "stores": {
+        "us": {
+            "url": "https://us.example",
+            "key": "ck_very_secret",
+            "secret": "cs_very_secret",
+            "erp": "odoo",
+            "company": "Acme US Inc",
+            "warehouse": "US1",
+            "currencies": ["USD"],
+        }
+    },
+    "erps": {
+        "odoo": {
+            "kind": "odoo",
+            "url": "https://odoo.example",
+            "database": "erp",
+            "login": "sync",
+            "api_key": "key_very_secret",
+        }
+    },
+}
+TRYTON = {
+    "kind": "tryton",
+    "url": "https://tryton.example",
+    "database": "erp",
+    "login": "sync",
+    "password": "pw_very_secret",
+}
+
+#: What TOML makes of a date and time without an offset.
+LOCAL = tomllib.loads("at = 2026-03-01T00:00:00")["at"]
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The good configuration with one value changed; None takes it out."""
+    data = copy.deepcopy(GOOD)
+    *parents, last = path.split(".")
+    part = data
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    if value is None:
+        del part[last]
+    return data
+
+
+def test_a_good_configuration_has_careful_defaults() -> None:
+    store = settings.parse(GOOD).stores["us"]
+    assert store.send_states == ("paid", "completed", "refunded")
+    assert (store.send_orders_from, store.taxes, store.read_notes) == (None, {}, False)
+    assert (store.lag_seconds, store.overlap_seconds) == (30, 300)
+    assert (store.rounding_tolerance, store.rounding_per_line) == (
+        Decimal("0.05"),
+        Decimal("0.005"),
+    )
+    assert settings.parse(GOOD).backfill_from == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_kinds_of_erp_may_stand_side_by_side() -> None:
+    found = settings.parse(changed("erps.tryton", TRYTON))
+    assert isinstance(found.erps["odoo"], OdooErp)
+    assert isinstance(found.erps["tryton"], TrytonErp)
+    assert found.erp_kinds() == ["odoo", "tryton"]
+    assert list(found.stores_of("odoo")) == ["us"]
+    assert found.stores_of("tryton") == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (changed("stores.us.url", None), "stores.us.url: Field required"),
+        (changed("stores.us.url", "us.example"), "stores.us.url: String should match pattern"),
+        (changed("stores.us.url", "ftp://us.example"), "stores.us.url: String should match"),
+        (changed("stores.us.colour", "red"), "stores.us.colour: Extra inputs are not permitted"),
+        (changed("stores.us.erp", "sap"), "stores.us.erp is 'sap'; known ERPs: odoo"),
+        (changed("stores.us.currencies", []), "stores.us.currencies: Tuple should have at least 1"),
+        (changed("stores.us.currencies", ["usd"]), "stores.us.currencies.0: String should match"),
+        (changed("stores.us.lag_seconds", -1), "stores.us.lag_seconds: Input should be greater"),
+        (changed("stores.us.send_states", ["processing"]), "stores.us.send_states.0: Input should"),
+        (changed("stores.us.rounding_tolerance", -1), "stores.us.rounding_tolerance: Input"),
+        (changed("stores.us.calls_per_second", 0), "stores.us.calls_per_second: Input should"),
+        (changed("stores.US", GOOD["stores"]["us"]), "stores.US.[key]: String should match"),
+        (
+            changed("erps.odoo.kind", "sap"),
+            "erps.odoo: Input tag 'sap' found using 'kind' does not",
+        ),
+        (changed("erps.odoo.batch", 501), "erps.odoo.odoo.batch: Input should be less than"),
+        (changed("erps.odoo.password", "x"), "erps.odoo.odoo.password: Extra inputs are not"),
+        (changed("colour", "red"), "colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(data: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(data)
+    assert told in str(caught.value)
+    assert "very_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["2026-03-01T00:00:00", LOCAL, "yesterday"])
+@pytest.mark.parametrize("path", ["backfill_from", "stores.us.send_orders_from"])
+def test_a_moment_without_offset_is_refused(path: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f"{path}: Input should"):
+        settings.parse(changed(path, value))
+
+
+def test_moments_are_kept_in_utc() -> None:
+    found = settings.parse(changed("stores.us.send_orders_from", "2026-03-01T00:00:00-05:00"))
+    assert found.stores["us"].send_orders_from == datetime(2026, 3, 1, 5, tzinfo=UTC)
+    moment = found.stores["us"].send_orders_from
+    assert moment is not None
+    assert moment.tzinfo is UTC
+
+
+def test_the_states_that_can_be_sent_are_the_states_we_have() -> None:
+    assert set(get_args(settings.STATE)) == {state.value for state in OrderState}
+
+
+def test_money_in_the_configuration_is_exact() -> None:
+    found = settings.parse(changed("stores.us.rounding_tolerance", "0.10"))
+    assert str(found.stores["us"].rounding_tolerance) == "0.10"
+
+
+def test_secrets_come_from_the_environment_and_show_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHOP_SECRET", "cs_from_the_environment")
+    found = settings.parse(changed("stores.us.secret", "env:SHOP_SECRET"))
+    assert found.stores["us"].secret.get_secret_value() == "cs_from_the_environment"
+    assert "cs_from_the_environment" not in repr(found)
+    assert "very_secret" not in repr(found)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_secret_is_named_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("SHOP_SECRET", raising=False)
+    if value is not None:
+        monkeypatch.setenv("SHOP_SECRET", value)
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(changed("stores.us.secret", "env:SHOP_SECRET"))
+    assert str(caught.value) == "stores.us.secret: set the environment variable SHOP_SECRET"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SYNC_CONFIG", raising=False)
+    return tmp_path
+
+
+def test_without_a_file_there_is_an_empty_deployment(here: Path) -> None:
+    assert settings.load() == Settings()
+
+
+def test_the_file_in_the_current_folder_is_read(here: Path) -> None:
+    (here / "sync.toml").write_text('backfill_from = "2025-06-01T00:00:00Z"\n')
+    assert settings.load().backfill_from == datetime(2025, 6, 1, tzinfo=UTC)
+
+
+def test_a_named_file_that_is_not_there_is_an_error(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNC_CONFIG", "elsewhere.toml")
+    with pytest.raises(SettingsError, match=r"^SYNC_CONFIG names elsewhere.toml, which does not"):
+        settings.load()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"[stores", "sync.toml is not TOML: "),
+        (b"a = '\xff'", "sync.toml is not TOML: "),
+        (b"colour = 'red'", "sync.toml: colour: Extra inputs are not permitted"),
+    ],
+)
+def test_a_broken_file_is_told_by_name(here: Path, content: bytes, told: str) -> None:
+    (here / "sync.toml").write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert str(caught.value).startswith(told)
+
+
+def test_a_folder_is_no_configuration(here: Path) -> None:
+    (here / "sync.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"^sync.toml cannot be read: Is a directory$"):
+        settings.load()
