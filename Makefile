@@ -18,7 +18,7 @@ test: $(READY) ## Set everything up and run the tests
 
 test-tryton: $(READY) ## The tests against a real Tryton server (installs it first, about two minutes)
 	$(BIN)/python -m sync_assets.ops.tryton_server
-	$(BIN)/python -m pytest -m tryton $(ARGS)
+	$(BIN)/python -m pytest -m tryton -n 0 $(ARGS)
 
 check: format lint types imports tests ## Format, lint, types, import contracts, tests
 

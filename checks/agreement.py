@@ -6,7 +6,7 @@ under way (not read yet, or a write not done) is counted, and compared the next 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -273,10 +273,16 @@ def _seen(
         for batch in batches(keys, 200):
             for key, payload in client.orders(batch).items():
                 try:
-                    seen[key] = mapper.seen(payload)
+                    seen[key] = _lean(mapper.seen(payload))
                 except Rejected:
                     strange.append(key)
     return seen, strange
+
+
+def _lean(order: SeenOrder) -> SeenOrder:
+    """The order without all that the ERP said of it; there may be many."""
+    twins = order.payload.get("twins")
+    return replace(order, payload={"twins": twins} if twins else {})
 
 
 def batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:

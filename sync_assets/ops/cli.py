@@ -409,7 +409,7 @@ def list_exceptions(
     """List what is open, the oldest due first."""
     with clearly(), _store(demo) as connection:
         rows = exceptions.open_ones(connection, subject=subject, code=code)
-    columns = ["id", "code", "subject_ref", "part", "message", "owner_role", "amount", "currency"]
+    columns = ["id", "subject_ref", "code", "message", "owner_role", "amount", "currency"]
     answer(
         {"open": len(rows), "exceptions": rows},
         as_json,

@@ -63,7 +63,9 @@ def table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | N
         shown.add_column(name.replace("_", " "), justify="right" if number else "left")
     for row in rows:
         shown.add_row(*[escape(_text(row.get(name))) for name in names])
-    out.print(shown)
+    # In a file or a pipe there is no edge to squeeze the columns against.
+    page = out if out.is_terminal else Console(highlight=False, width=200, file=out.file)
+    page.print(shown)
 
 
 def _text(value: Any) -> str:

@@ -288,9 +288,26 @@ class Sender:
         # A draft may be half made: an answer was lost between its head and its lines.
         begun = {key for key, order in held.items() if order.state == "draft"}
         whole = held.keys() - begun
+        self._drop_unwanted([o for o in creates if o.write.thing_ref not in held])
+        creates = [o for o in creates if o.state == "waiting"]
         self._create([o for o in creates if o.write.thing_ref not in whole])
         fresh = [o for o in creates if o.problem is None and o.error is None]
         self._finish(creates, self._look_up(fresh))
+
+    def _drop_unwanted(self, absent: list[Outcome]) -> None:
+        """Make no order that the shop took back since; a plan is newer than a leased write."""
+        with connected(self.systems.engine) as connection:
+            rows = read_rows(
+                connection,
+                f"select order_ref from plan.{self.kind}__sales_orders "  # noqa: S608
+                "where system = :erp and order_ref = any(:keys) and action = 'create'",
+                erp=self.erp,
+                keys=[o.write.thing_ref for o in absent],
+            )
+        wanted = {row["order_ref"] for row in rows}
+        for outcome in absent:
+            if outcome.write.thing_ref not in wanted:
+                outcome.state = "gone"
 
     def _look_up(self, outcomes: Iterable[Outcome]) -> dict[str, SeenOrder]:
         """What the ERP holds of these orders; what nobody can read is that order's own problem."""
@@ -393,7 +410,7 @@ class Sender:
         if order.state == "draft" and abs(off) <= planning.tolerance(route, len(document.lines)):
             order = self._with_rounding(outcome, document, order, off)
             off = rounded(document.total_amount - order.total_amount, digits)
-            if off and outcome.write.attempts <= QUICK_TRIES:
+            if off and outcome.write.attempts < GIVE_UP_AFTER:
                 outcome.error = UnknownOutcome(self.erp, "the rounding line is not seen yet")
         outcome.seen = order
         if not off or outcome.error:
@@ -483,7 +500,7 @@ class Sender:
             )
             return Settled(write.id, "done")
         if outcome.state == "gone":
-            return Settled(write.id, "refused", "withdrawn", "there is nothing to cancel")
+            return Settled(write.id, "refused", "withdrawn", "not wanted, and not there")
         if outcome.problem is not None:
             return self._parked(outcome, outcome.problem.code, outcome.problem.message, total)
         if error is None:

@@ -216,6 +216,13 @@ def place_some(world: World) -> list[str]:
     ]
 
 
+def small_batches(world: World) -> None:
+    """Let the ERP be sent one order at a time."""
+    settings = world.systems.settings
+    erp = settings.erps["odoo"].model_copy(update={"batch": 1})
+    world.systems.settings = settings.model_copy(update={"erps": {"odoo": erp}})
+
+
 def rounds_per_order(world: World, store: str) -> None:
     """Let a shop round tax once per order, as the ERP does not: a cent needs a line of its own."""
     shop = world.shops[store]

@@ -17,6 +17,7 @@ from tests.faults import (
     place_some,
     recover,
     run,
+    small_batches,
     steps,
     write,
 )
@@ -118,6 +119,43 @@ def test_an_order_cancelled_while_its_end_is_unknown_does_not_stay_alive(
     cancel(world, order_id)
     recover(world)
     assert states(world, ref) == ["cancel"]
+    assert_all_is_well(world)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "on-hold"])
+def test_an_order_taken_back_after_its_worker_died_over_nothing_is_not_created(
+    world: World, status: str
+) -> None:
+    order_id, ref = place(world)
+    with killed_after(world.erp, "res.partner.load"):
+        run(world)
+    assert world.outbox() == {ref: "leased"}
+    world.shops["us"].set_status(order_id, status)
+    recover(world)
+    assert world.in_erp() == {}
+    assert_all_is_well(world)
+    world.shops["us"].set_status(order_id, "processing")
+    recover(world)
+    assert states(world, ref) == ["sale"]
+    assert_all_is_well(world)
+
+
+def test_an_order_cancelled_while_others_are_being_sent_is_not_created(world: World) -> None:
+    small_batches(world)
+    _, (second, ref) = place(world), place(world)
+
+    def change(done: str) -> None:
+        if done == "sale.order.action_confirm":
+            world.erp.after_effect = lambda done: None
+            cancel(world, second)
+            up_to_plan(world)
+
+    up_to_plan(world)
+    world.erp.after_effect = change
+    world.send()
+    assert (world.erp.order_count(), states(world, ref)) == (1, [])
+    recover(world)
+    assert states(world, ref) == []
     assert_all_is_well(world)
 
 

@@ -11,6 +11,7 @@ from tests.faults import (
     place_some,
     recover,
     run,
+    small_batches,
     waits,
     write,
 )
@@ -207,9 +208,7 @@ def test_an_erp_that_is_down_is_asked_for_one_batch_only(world: World) -> None:
     run(world)
     for _ in range(3):
         world.place("us")
-    settings = world.systems.settings
-    erp = settings.erps["odoo"].model_copy(update={"batch": 1})
-    world.systems.settings = settings.model_copy(update={"erps": {"odoo": erp}})
+    small_batches(world)
     world.clock.forward(seconds=2)
     world.read()
     world.erp.faults.plan(Fault(Trouble.CUT_BEFORE, times=10_000))
