@@ -39,10 +39,11 @@ tests: test
 bench: $(READY) ## Orders per second and memory
 	$(BIN)/python bench/throughput.py $(ARGS)
 
-# The lock names every package with its digest; the project itself is installed on top of it.
+# The lock names every package with its digest, so there is nothing to resolve; the project itself is
+# installed on top of it.
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
