@@ -382,7 +382,7 @@ def tell(summary: dict[str, Any]) -> None:
     out.print(verdict if good else "[red]Not in step; see above.[/red]")
     out.print("Look closer:")
     for command in ("status", "exceptions list", f"trace {summary['example']}", "ui"):
-        out.print(f"  sync-assets {command} --demo")
+        out.print(f"  {host.own_name()} {command} --demo")
 
 
 def _tell_counts(summary: dict[str, Any]) -> None:

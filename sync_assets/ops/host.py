@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -185,6 +186,18 @@ def forever() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
+
+
+def own_name() -> str:
+    """How this command was called, so that what we suggest can be typed as it is."""
+    called = Path(sys.argv[0])
+    if called.name != "sync-assets" or not called.exists():
+        return "sync-assets"
+    on_path = shutil.which("sync-assets")
+    if on_path and Path(on_path).resolve() == called.resolve():
+        return "sync-assets"
+    here = Path.cwd()
+    return str(called.relative_to(here) if called.is_relative_to(here) else called)
 
 
 def peak_mib() -> int:
