@@ -380,10 +380,17 @@ def ui(
     port: Annotated[int | None, typer.Option(help="Port; default: a free one.")] = None,
     demo: Demo = False,
 ) -> None:
-    """Start the Dagster UI and its daemon on this deployment's databases; Ctrl-C ends both."""
-    with clearly():
+    """Start the Dagster UI and its daemon on this deployment's databases; Ctrl-C ends both.
+
+    With --demo, what the last demo did can be looked at; its stores are gone, so a rerun finds
+    nobody. `sync-assets demo --stay` keeps them.
+    """
+    from sync_assets.ops import demo as show
+
+    config, secrets = (show.config_path(), show.SECRETS) if demo else (None, {})
+    with clearly(), host.set_environment(secrets):
         place = _databases(demo)
-        with host.web(place, port=port or host.free_port()) as url:
+        with host.web(place, port=port or host.free_port(), config=config) as url:
             host.wait_for(f"{url}/server_info")
             out.print(f"Dagster UI: {url}   (Ctrl-C ends it)")
             host.forever()

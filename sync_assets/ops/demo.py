@@ -34,7 +34,8 @@ from sync_assets.ops import host, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
-SECRETS = {"DEMO_SHOP_KEY": "ck_test", "DEMO_SHOP_SECRET": "cs_test"}
+#: The stand-ins take no others; a real ERP of the demo brings its own.
+SECRETS = {"DEMO_SHOP_KEY": "ck_test", "DEMO_SHOP_SECRET": "cs_test", "DEMO_ERP_KEY": "key"}
 WATCH_EVERY = 3.0
 
 
@@ -149,7 +150,7 @@ def _erp(
     if wanted.erp == "odoo":
         yield {
             "name": "odoo",
-            "secrets": {"DEMO_ERP_KEY": "key"},
+            "secrets": {},
             "config": {
                 "kind": "odoo",
                 "url": world["urls"]["odoo"],
@@ -183,11 +184,15 @@ def _erp(
         raise host.NotReady(str(fault)) from fault
 
 
+def config_path() -> Path:
+    """Where the demo's own configuration stands."""
+    return settings.home() / "demo" / "sync.toml"
+
+
 def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
     """The demo's own sync.toml, for this process, the UI and whoever wants to look."""
-    folder = settings.home() / "demo"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "sync.toml"
+    path = config_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
     blocks = ['backfill_from = "2010-01-01T00:00:00+00:00"', ""]
     blocks += [f"[erps.{erp['name']}]", *_keys(erp["config"]), ""]
     for name, store in STORES.items():

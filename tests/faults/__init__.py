@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
 import httpx
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 from resources.errors import RemoteError
 from resources.sandbox.faults import Fault, StandIn, Trouble
 from resources.store import audit
 from resources.store.engine import connected
-from sync_assets.orders import reading
+from sync_assets.orders import reading, sending
 from tests.worlds import World
 
 #: The shop's own words for orders that belong into the ERP.
@@ -214,6 +215,37 @@ def place_some(world: World) -> list[str]:
         f"us:{world.place('us')}",
         f"uk:{world.place('uk', lines={'POT': 1, 'MUG': 3})}",
     ]
+
+
+def planned_apart(world: World, groups: int) -> list[list[str]]:
+    """Several groups of orders, read and planned at once, each due an hour after the one before.
+
+    Reading and mapping cost most of a run, and say nothing about how orders are sent.
+    """
+    placed = [place_some(world) for _ in range(groups)]
+    world.clock.forward(seconds=2)
+    for step in steps(world)[:4]:
+        step()
+    sending.promote(world.systems, "odoo", "odoo")
+    with connected(world.systems.engine) as connection:
+        for hours, refs in enumerate(placed):
+            due = {"at": world.clock() + timedelta(hours=hours), "refs": refs}
+            query = "update ops.outbox set due_at = :at where thing_ref = any(:refs)"
+            connection.execute(text(query), due)
+    return placed
+
+
+def each_hour(world: World, groups: int) -> Iterator[int]:
+    """Yield the number of each planned group when it is due; sends what is left of it after."""
+    planned_apart(world, groups)
+    start = world.clock()
+    for number in range(groups):
+        world.clock.at = start + timedelta(hours=number)
+        yield number
+        world.clock.forward(minutes=6)
+        for _ in range(3):
+            world.send()
+            world.clock.forward(minutes=10)
 
 
 def small_batches(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults import (
     assert_all_is_well,
+    each_hour,
     killed_after,
     killed_at_request,
     open_writes,
@@ -18,11 +19,10 @@ from tests.faults import (
 from tests.worlds import World
 
 
-@pytest.mark.parametrize("before", [False, True], ids=["after its effect", "before it left"])
-def test_a_run_killed_at_any_request_is_finished_by_later_ones(world: World, before: bool) -> None:
+def test_a_run_killed_after_any_request_is_finished_by_later_ones(world: World) -> None:
     for at in count(1):
         place_some(world)
-        with killed_at_request(world, at, before=before) as axe:
+        with killed_at_request(world, at) as axe:
             run(world)
         if axe.count < at:
             break
@@ -32,15 +32,22 @@ def test_a_run_killed_at_any_request_is_finished_by_later_ones(world: World, bef
     assert_all_is_well(world)
 
 
+def test_sending_killed_before_any_request_is_finished_by_later_runs(world: World) -> None:
+    fell = []
+    for number in each_hour(world, 26):
+        with killed_at_request(world, number + 1, before=True) as axe:
+            world.send()
+        fell.append(axe.count > number)
+    assert fell.index(False) > 20  # the last ones need fewer requests, so every one was hit
+    assert_all_is_well(world)
+
+
 def test_two_deaths_in_a_row_change_nothing(world: World) -> None:
-    for first, second in [(20, 8), (22, 10), (24, 12), (26, 14), (28, 16)]:
-        place_some(world)
-        with killed_at_request(world, first):
-            run(world)
-        world.clock.forward(minutes=6)
-        with killed_at_request(world, second):
-            run(world)
-        recover(world, most=3)
+    for number in each_hour(world, 12):
+        for at in (10 + number, 22 - number):
+            with killed_at_request(world, at):
+                world.send()
+            world.clock.forward(minutes=6)
     assert_all_is_well(world)
 
 
