@@ -15,7 +15,7 @@ from resources.sandbox.woocommerce_shelf import packed
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
-from sync_assets.orders import mapping, planning, reading, sending
+from sync_assets.orders import mapping, planning, reading, sending, settling
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 #: name: currency, time zone, company, warehouse, rate code, percent, ERP tax, gross prices
@@ -130,7 +130,7 @@ class World:
         planning.hold(self.systems, "run")
         planning.plan(self.systems, "odoo", "run")
 
-    def send(self) -> sending.Sent:
+    def send(self) -> settling.Sent:
         """Send what is due."""
         return sending.send(self.systems, "odoo", "odoo", "run")
 

@@ -13,7 +13,7 @@ from sync_assets.domain.changes import OrderChanges
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
-from sync_assets.orders import lineage, mapping, planning, reading, sending
+from sync_assets.orders import lineage, mapping, planning, reading, sending, settling
 from sync_assets.outcomes import counted, told
 from sync_assets.partitions import store_days
 
@@ -389,7 +389,7 @@ def receipt_sales_orders(kind: str) -> dg.AssetsDefinition:
     )
     def receipt(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
-        total, fault = sending.Sent(), None
+        total, fault = settling.Sent(), None
         with told():
             for erp in erps:
                 try:

@@ -8,18 +8,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
-from typing import Any
-
-from sqlalchemy import Connection, text
 
 from resources.errors import Remedy, RemoteError, SignInAgain, Throttled, UnknownOutcome
 from resources.http import correlated
-from resources.store import exceptions, outbox, refs
-from resources.store.engine import connected, one_at_a_time
+from resources.store import exceptions, outbox
+from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.store.outbox import Settled, Write
 from resources.systems.roles import Erp, Payload, References
@@ -32,110 +28,16 @@ from sync_assets.domain.sales import SalesOrder, SeenOrder
 from sync_assets.mappers import ERP_MAPPERS
 from sync_assets.orders.mapping import exceptional
 from sync_assets.orders.planning import routes
-
-#: Unknown and passing faults are tried again at once this often within a run, then later.
-QUICK_TRIES = 3
-GIVE_UP_AFTER = 12
-LATER = timedelta(minutes=1)
-#: What begins so is found, and ended again, by sending alone.
-SENDING_CODES = "erp."
-
-
-@dataclass
-class Sent:
-    """What one sending step achieved."""
-
-    accepted: int = 0
-    cancelled: int = 0
-    parked: int = 0
-    later: int = 0
-    faults: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Outcome:
-    """How one write ended, as far as this attempt knows."""
-
-    write: Write
-    state: str = "waiting"
-    seen: SeenOrder | None = None
-    error: RemoteError | None = None
-    problem: Problem | None = None
-    #: Something of it may be in the ERP, as far as this attempt has seen.
-    begun: bool = False
-
-
-def promote(systems: Systems, kind: str, erp: str) -> int:
-    """Put what was planned into the outbox; answers how many writes wait because of it."""
-    now = systems.now()
-    with (
-        connected(systems.engine) as connection,
-        one_at_a_time(connection, f"promote {erp}"),
-    ):
-        taken = _take_back(connection, kind, erp, now)
-        planned = read_rows(connection, _PLANNED.format(kind=kind), erp=erp, taken=taken)
-        return outbox.intend(connection, erp, [_intended(row) for row in planned], now)
-
-
-def _take_back(connection: Connection, kind: str, erp: str, now: datetime) -> list[str]:
-    """End writes that the plan no longer wants; answers whose."""
-    rows = read_rows(connection, _UNWANTED.format(kind=kind), erp=erp, now=now)
-    if not rows:
-        return []
-    outbox.take_back(connection, [row["id"] for row in rows], now)
-    things = [row["thing_ref"] for row in rows]
-    exceptions.reconcile(
-        connection,
-        [],
-        subjects=things,
-        codes=exceptions.open_codes(connection, things, SENDING_CODES),
-        now=now,
-    )
-    return things
-
-
-#: What had no effect is simply withdrawn. What may have had one is, once the order has ended,
-#: followed by a cancel, which looks first; otherwise it goes on as if it were accepted already.
-_UNWANTED = """
-select x.id, x.thing_ref
-from ops.outbox x join plan.{kind}__sales_orders p
-    on p.system = x.system and p.order_ref = x.thing_ref
-where x.system = :erp and x.operation in ('sales_order.create', 'sales_order.cancel')
-  and x.operation <> 'sales_order.' || p.action
-  and (x.state = 'waiting'
-       or x.state = 'parked' and 'sales_order.cancel' in (x.operation, 'sales_order.' || p.action)
-       or p.action = 'cancel' and (x.state = 'unknown'
-            or x.state = 'leased' and x.lease_until <= :now))
-order by x.id for update of x
-"""
-
-#: Creates and cancels not under way or done.
-_PLANNED = """
-select p.order_ref, p.action, p.wanted, p.wanted_hash, p.core_version
-from plan.{kind}__sales_orders p
-left join receipt.{kind}__sales_orders r using (system, order_ref)
-left join ops.outbox x on x.system = p.system and x.thing_ref = p.order_ref
-    and x.business_key = 'sales_order.' || p.action || ':' || p.order_ref
-    and x.state in ('waiting', 'leased', 'unknown', 'parked') and x.wanted_hash = p.wanted_hash
-where p.system = :erp and x.id is null
-  and (p.action = 'create' and r.order_ref is null
-       or p.action = 'cancel' and (r.outcome = 'accepted'
-            or r.order_ref is null and p.order_ref = any(:taken)))
-order by p.order_ref
-"""
-
-
-def _intended(row: dict[str, Any]) -> outbox.Intended:
-    cancel = row["action"] == "cancel"
-    return outbox.Intended(
-        operation=f"sales_order.{row['action']}",
-        thing_ref=row["order_ref"],
-        payload=row["wanted"],
-        wanted_hash=row["wanted_hash"],
-        core_version=row["core_version"],
-        lane=outbox.LANES["cancel" if cancel else "order"],
-        correlation_id=uuid.uuid4().hex,
-    )
+from sync_assets.orders.promotion import promote
+from sync_assets.orders.settling import (
+    GIVE_UP_AFTER,
+    LATER,
+    Outcome,
+    Sent,
+    Settler,
+    open_state,
+    pause_after,
+)
 
 
 def send(
@@ -180,17 +82,6 @@ def _set_aside(outcome: Outcome) -> Iterator[None]:
         outcome.problem = refusal.problems[0]
 
 
-def _open_state(outcome: Outcome) -> str:
-    """The state of a write that must be tried again."""
-    return "unknown" if outcome.begun else "waiting"
-
-
-def _pause(error: RemoteError, least: timedelta) -> timedelta:
-    """How long to wait: at least as long as the system asked for."""
-    asked = error.after_seconds if isinstance(error, Throttled) else None
-    return max(least, timedelta(seconds=asked or 0))
-
-
 @dataclass
 class Sender:
     """Sends batches of leased writes to one ERP."""
@@ -207,6 +98,7 @@ class Sender:
         self.routes: dict[str, Route] = routes(self.systems.settings)
         #: The ERP answers nobody, or asked for time: there is no use in going on.
         self.is_away = False
+        self.settler = Settler(self.kind, self.erp, self.run_id, self.worker)
         self._references: References | None = None
 
     @property
@@ -238,7 +130,8 @@ class Sender:
                     outcome.error = error
         short = self._without_stock([o for o in outcomes.values() if o.state == "done"], total)
         with connected(self.systems.engine) as connection:
-            self._settle(connection, list(outcomes.values()), short, total)
+            now = self.systems.now()
+            self.settler.settle(connection, list(outcomes.values()), short, total, now)
 
     def _halves(self, outcomes: list[Outcome], error: RemoteError, total: Sent) -> None:
         """Send in two parts: one write spoils the call, and its neighbours are to go on."""
@@ -265,11 +158,11 @@ class Sender:
     def _give_back(self, outcomes: Iterable[Outcome], error: RemoteError) -> int:
         """Return writes unjudged: the key or the system is at fault, not the orders."""
         now = self.systems.now()
-        due = now if isinstance(error, SignInAgain) else now + _pause(error, LATER)
+        due = now if isinstance(error, SignInAgain) else now + pause_after(error, LATER)
         kind, said = type(error).__name__, str(error)
         with connected(self.systems.engine) as connection:
             returned = [
-                Settled(o.write.id, _open_state(o), kind, said, due, counts=False) for o in outcomes
+                Settled(o.write.id, open_state(o), kind, said, due, counts=False) for o in outcomes
             ]
             return outbox.settle(connection, returned, worker=self.worker, now=now)
 
@@ -461,84 +354,6 @@ class Sender:
             else:
                 outcome.error = refusals.get(outcome.seen.remote_id)
 
-    def _settle(
-        self,
-        connection: Connection,
-        outcomes: list[Outcome],
-        short: list[exceptions.Exceptional],
-        total: Sent,
-    ) -> None:
-        now = self.systems.now()
-        # A lease that ran out is another worker's: what it found is not for us to overwrite.
-        ours = outbox.held(connection, [o.write.id for o in outcomes], worker=self.worker)
-        outcomes = [outcome for outcome in outcomes if outcome.write.id in ours]
-        settled = [self._settled(outcome, now, total) for outcome in outcomes]
-        outbox.settle(connection, settled, worker=self.worker, now=now)
-        self._receipts(connection, [o for o in outcomes if o.state == "done"], now)
-        self._mark_gone(connection, [o.write for o in outcomes if o.state == "gone"], now)
-        subjects = [o.write.thing_ref for o in outcomes if o.state != "waiting"]
-        found = [self._exceptional(o) for o in outcomes if o.state == "parked"] + short
-        exceptions.reconcile(
-            connection,
-            found,
-            subjects=subjects,
-            codes=[
-                *exceptions.open_codes(connection, subjects, SENDING_CODES),
-                "order.stock_unconfirmed",
-            ],
-            now=now,
-            run_id=self.run_id,
-        )
-
-    def _settled(self, outcome: Outcome, now: datetime, total: Sent) -> Settled:
-        write, error = outcome.write, outcome.error
-        if outcome.state == "done":
-            create = write.operation == "sales_order.create"
-            total.accepted, total.cancelled = (
-                total.accepted + create,
-                total.cancelled + (not create),
-            )
-            return Settled(write.id, "done")
-        if outcome.state == "gone":
-            return Settled(write.id, "refused", "withdrawn", "not wanted, and not there")
-        if outcome.problem is not None:
-            return self._parked(outcome, outcome.problem.code, outcome.problem.message, total)
-        if error is None:
-            error = UnknownOutcome(self.erp, "the order is not there yet")
-            outcome.error = error
-        if error.remedy == Remedy.GIVE_TO_PERSON or write.attempts >= GIVE_UP_AFTER:
-            return self._parked(outcome, type(error).__name__, str(error), total)
-        total.later += 1
-        state = "unknown" if error.remedy == Remedy.FIND_OUT else _open_state(outcome)
-        pause = timedelta() if write.attempts < QUICK_TRIES else LATER * 2 ** min(write.attempts, 6)
-        due = now + _pause(error, pause)
-        return Settled(write.id, state, type(error).__name__, str(error), due)
-
-    def _parked(self, outcome: Outcome, kind: str, message: str, total: Sent) -> Settled:
-        outcome.state = "parked"
-        total.parked += 1
-        return Settled(outcome.write.id, "parked", kind, message)
-
-    def _exceptional(self, outcome: Outcome) -> exceptions.Exceptional:
-        write, error = outcome.write, outcome.error
-        given_up = error is not None and error.remedy != Remedy.GIVE_TO_PERSON
-        problem = outcome.problem or Problem(
-            "erp.given_up" if given_up else "erp.refused", write.operation, str(error)
-        )
-        payload = write.payload or {}
-        return exceptions.Exceptional(
-            problem.code,
-            write.thing_ref,
-            problem.message,
-            "finance" if problem.code == "erp.amount_differs" else "operations",
-            part=problem.part,
-            blocks=False,  # the parked write itself holds back what comes after it
-            amount=Decimal(str(payload["total_amount"])) if "total_amount" in payload else None,
-            currency=payload.get("currency"),
-            sender_ref=payload.get("number"),
-            version=write.core_version,
-        )
-
     def _without_stock(self, done: list[Outcome], total: Sent) -> list[exceptions.Exceptional]:
         """Orders the ERP accepted without having the stock (R051)."""
         fresh = {
@@ -564,74 +379,3 @@ class Sender:
             )
             for remote_id in short
         ]
-
-    def _receipts(self, connection: Connection, done: list[Outcome], now: datetime) -> None:
-        import json
-
-        rows = [
-            {
-                "system": self.erp,
-                "order_ref": o.write.thing_ref,
-                "outcome": "cancelled" if o.write.operation.endswith("cancel") else "accepted",
-                "remote_id": o.seen.remote_id if o.seen else None,
-                "remote_number": o.seen.number if o.seen else None,
-                "remote_state": o.seen.state if o.seen else None,
-                "total_amount": o.seen.total_amount if o.seen else None,
-                "currency": (o.write.payload or {}).get("currency", ""),
-                "wanted_hash": o.write.wanted_hash,
-                "core_version": o.write.core_version,
-                "attempts": o.write.attempts,
-                "answered_at": now,
-                "payload": json.dumps(o.seen.payload, default=str) if o.seen else None,
-                "correlation_id": o.write.correlation_id,
-                "run_id": self.run_id,
-            }
-            for o in done
-        ]
-        if rows:
-            connection.execute(text(_RECEIPT.format(kind=self.kind)), rows)
-        refs.remember(connection, [r for o in done for r in self._refs(o)], now)
-
-    def _mark_gone(self, connection: Connection, writes: list[Write], now: datetime) -> None:
-        """What was accepted once and is not there any more is as good as cancelled."""
-        connection.execute(
-            text(
-                f"update receipt.{self.kind}__sales_orders "  # noqa: S608
-                "set outcome = 'cancelled', remote_state = null, answered_at = :now "
-                "where system = :erp and order_ref = any(:keys)"
-            ),
-            {"erp": self.erp, "keys": [write.thing_ref for write in writes], "now": now},
-        )
-
-    def _refs(self, outcome: Outcome) -> list[refs.Ref]:
-        if outcome.seen is None:
-            return []
-        return [
-            refs.Ref(
-                outcome.write.thing_ref,
-                "order",
-                self.erp,
-                "sales_order",
-                str(outcome.seen.remote_id),
-                outcome.seen.number,
-            )
-        ]
-
-
-_RECEIPT = """
-insert into receipt.{kind}__sales_orders (system, order_ref, outcome, remote_id, remote_number,
-    remote_state, total_amount, currency, wanted_hash, core_version, attempts, answered_at,
-    payload, correlation_id, run_id)
-values (:system, :order_ref, :outcome, :remote_id, :remote_number, :remote_state, :total_amount,
-    :currency, :wanted_hash, :core_version, :attempts, :answered_at, cast(:payload as jsonb),
-    :correlation_id, :run_id)
-on conflict (system, order_ref) do update
-set outcome = excluded.outcome,
-    remote_id = coalesce(excluded.remote_id, {kind}__sales_orders.remote_id),
-    remote_number = coalesce(excluded.remote_number, {kind}__sales_orders.remote_number),
-    remote_state = excluded.remote_state,
-    total_amount = coalesce(excluded.total_amount, {kind}__sales_orders.total_amount),
-    wanted_hash = excluded.wanted_hash, core_version = excluded.core_version,
-    attempts = excluded.attempts, answered_at = excluded.answered_at, payload = excluded.payload,
-    correlation_id = excluded.correlation_id, run_id = excluded.run_id
-"""

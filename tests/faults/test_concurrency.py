@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from resources.store import postgres
 from resources.store.engine import engine_for
 from resources.wiring import Systems
-from sync_assets.orders import mapping, planning, sending
+from sync_assets.orders import mapping, planning, settling
 from tests.faults import assert_all_is_well, place_some, recover, run, steps
 from tests.worlds import World
 
@@ -55,7 +55,7 @@ def test_several_senders_share_the_work_and_double_nothing(
     world.clock.forward(seconds=2)
     for step in steps(world)[:4]:
         step()
-    sent: list[sending.Sent] = together(workers, lambda worker: worker.send())
+    sent: list[settling.Sent] = together(workers, lambda worker: worker.send())
     assert sum(one.accepted for one in sent) == 24
     assert_all_is_well(world)
 
@@ -118,11 +118,11 @@ def test_a_worker_whose_lease_ran_out_overwrites_nothing(
     for step in steps(world)[:4]:
         step()
     slow, quick, _ = workers
-    meanwhile: list[sending.Sent] = []
+    meanwhile: list[settling.Sent] = []
 
     def hang(done: str) -> None:
         if done == "sale.order.load" and not meanwhile:
-            meanwhile.append(sending.Sent())
+            meanwhile.append(settling.Sent())
             world.clock.forward(minutes=6)
             meanwhile.append(quick.send())
             world.erp.refuse("credit limit", step="confirm")
