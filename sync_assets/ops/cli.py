@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Connection
 
 from resources import settings
@@ -16,7 +15,7 @@ from resources.store import audit, exceptions, outbox, raw
 from resources.store.engine import connected, engine_for, head, revision
 from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
-from sync_assets.ops import host, report
+from sync_assets.ops import host, progress, report
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
 
 app = typer.Typer(
@@ -260,7 +259,11 @@ def run(
     with clearly():
         place = _databases(False)
         names = [jobs.DRY_RUN if dry_run else jobs.ORDERS, *([jobs.COMPARE] if compare else [])]
-        with host.instance(place) as instance, runs.opened(place) as (defs, _):
+        with (
+            host.instance(place) as instance,
+            runs.opened(place) as (defs, systems),
+            progress.of_run(systems.engine, as_json),
+        ):
             found = [runs.execute(defs, name, instance) for name in names]
     answer({"runs": found}, as_json, _tell_runs)
     _tell_failures(found)
@@ -315,7 +318,7 @@ def backfill(
                 fail(f"Partitions end today, in UTC; {last:%Y-%m-%d} is not over yet.")
             days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
             keys = [(name, f"{day:%Y-%m-%d}") for name in names for day in days]
-            with _progress(as_json) as bar:
+            with progress.bars(as_json) as bar:
                 found = [
                     runs.backfill_day(defs, instance, name, day)
                     for name, day in bar.track(keys, description="days")
@@ -338,18 +341,6 @@ def _day(text: str, option: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         fail(f"{option} needs a day as YYYY-MM-DD, not {text!r}.")
-
-
-def _progress(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        disable=quiet,
-        transient=not err.is_terminal,
-    )
 
 
 @app.command()

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from checks.agreement import erp_agreement, shop_agreement
 from resources import settings
@@ -30,7 +26,7 @@ from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.domain.planning import MAPPING_CODES
-from sync_assets.ops import host, report, runs
+from sync_assets.ops import host, progress, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
@@ -70,7 +66,7 @@ def run(wanted: Wanted) -> dict[str, Any]:
         instance = stack.enter_context(host.instance(place, config))
         defs, systems = stack.enter_context(runs.opened(place))
         expected = world["expect"]["orders"]
-        with _watching(systems.engine, expected, wanted):
+        with progress.of_demo(systems.engine, expected, wanted.quiet):
             ran = [runs.execute(defs, jobs.ORDERS, instance)]
         say("Comparing shops, core and ERP")
         ran.append(runs.execute(defs, jobs.COMPARE, instance))
@@ -248,48 +244,6 @@ def _start_ui(
     say(f"  lineage  {url}/asset-groups   orders by table, column lineage in each asset's page")
     say(f"  runs     {url}/runs           what runs now; rerun any step, nothing happens twice")
     return url
-
-
-@contextmanager
-def _watching(engine: Engine, expected: int, wanted: Wanted) -> Iterator[None]:
-    """Show how far the orders are, from the tables, while the run goes on."""
-    if wanted.quiet:
-        yield
-        return
-    stages = {
-        "read from the shops": "select count(*) from raw.woocommerce__orders",
-        "mapped and checked": "select count(*) from core.orders",
-        "accepted by the ERP": "select count(*) from receipt.sales_orders",
-    }
-    done = threading.Event()
-    with Progress(
-        TextColumn("  {task.description:<22}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-    ) as bar:
-        tasks = {query: bar.add_task(name, total=expected) for name, query in stages.items()}
-
-        def look() -> None:
-            while not done.wait(0.5):
-                try:
-                    with connected(engine) as connection:
-                        for query, task in tasks.items():
-                            bar.update(task, completed=scalar(connection, query))
-                except (SQLAlchemyError, postgres.DatabaseUnavailable):
-                    return  # the run itself tells what is wrong
-
-        watcher = threading.Thread(target=look, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watcher.join()
-            with connected(engine) as connection:
-                for query, task in tasks.items():
-                    bar.update(task, completed=scalar(connection, query))
 
 
 def summarise(
