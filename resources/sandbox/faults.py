@@ -5,6 +5,7 @@ in its own file.
 """
 
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class Faults:
         return None
 
 
-class StandIn:
+class StandIn(ABC):
     """Base of the stand-ins: counts calls, strikes faults, hands the rest to `answer`."""
 
     name = "stand-in"
@@ -105,13 +106,13 @@ class StandIn:
         self.after_effect(operation)
         return response
 
+    @abstractmethod
     def operation(self, request: httpx.Request) -> str:
         """Name of the call, as in `GET orders` or `sale.order.action_confirm`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answer(self, request: httpx.Request) -> httpx.Response:
         """Do what is asked and answer it."""
-        raise NotImplementedError
 
     def stale(self, request: httpx.Request) -> httpx.Response:
         """Answer a read from the state before the newest change."""
