@@ -17,17 +17,21 @@ NEXT = {
 }
 
 
+def is_lasting(error: RemoteError) -> bool:
+    """Whether trying again cannot help before a person did something."""
+    return error.remedy in (Remedy.SIGN_IN, Remedy.GIVE_TO_PERSON)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Let remote and database errors end the step with one sentence and the right retry."""
     try:
         yield
     except RemoteError as error:
-        lasting = error.remedy in (Remedy.SIGN_IN, Remedy.GIVE_TO_PERSON)
         raise dg.Failure(
             description=f"{error} {NEXT[error.remedy]}",
             metadata={"remedy": error.remedy.value, "system": error.system},
-            allow_retries=not lasting,
+            allow_retries=not is_lasting(error),
         ) from error
     except DatabaseUnavailable as error:
         raise dg.Failure(description=str(error)) from error

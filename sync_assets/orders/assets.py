@@ -14,7 +14,7 @@ from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
 from sync_assets.orders import lineage, mapping, planning, reading, sending, settling
-from sync_assets.outcomes import counted, told
+from sync_assets.outcomes import NEXT, counted, is_lasting, told
 from sync_assets.partitions import store_days
 
 SystemsParam = dg.ResourceParam[Systems]
@@ -79,9 +79,11 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
 def _result(tally: reading.Tally, sources: Collection[str]) -> Result:
     """A reading step's counts; it fails only when nobody answered."""
     if tally.failed and len(tally.failed) == len(sources):
+        following = " ".join(dict.fromkeys(NEXT[fault.remedy] for fault in tally.faults))
         raise dg.Failure(
-            description="; ".join(tally.failed.values()),
+            description=f"{'; '.join(tally.failed.values())} {following}",
             metadata={"systems": ", ".join(tally.failed)},
+            allow_retries=not all(is_lasting(fault) for fault in tally.faults),
         )
     return dg.MaterializeResult(
         metadata=counted(

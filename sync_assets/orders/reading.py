@@ -31,6 +31,7 @@ class Tally:
     new: int = 0
     broken: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    faults: list[RemoteError] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
         """Count another tally in."""
@@ -52,6 +53,7 @@ def each_source(
         except RemoteError as error:
             fault = error
             total.failed[name] = str(error)
+            total.faults.append(error)
         _tell(systems, name, stream, fault)
     return total
 
