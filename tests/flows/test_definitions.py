@@ -416,3 +416,13 @@ def test_when_no_store_answers_the_step_fails_and_nothing_follows(world: World, 
     made = {event.step_key for event in result.get_asset_materialization_events()}
     assert not made & {"core_orders", "order_holds", "plan__odoo__sales_orders"}
     assert world.open_codes("us/orders") == world.open_codes("uk/orders") == {"system.unreadable"}
+
+
+def test_when_no_store_takes_its_key_the_step_says_to_check_it(world: World, runs: Runs) -> None:
+    for shop in world.shops.values():
+        shop.secret = "cs_changed"
+    found = failures(runs(jobs.ORDERS))
+    described = str(found["raw__woocommerce__orders"].description)
+    assert described.endswith("Check the key, user and password of this system, then run again.")
+    assert described.count("Check the key, user") == 1
+    assert world.open_codes("us/orders") == {"system.unreadable"}
