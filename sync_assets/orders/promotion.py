@@ -16,6 +16,9 @@ from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets.orders.settling import SENDING_CODES
 
+#: Documents held in memory at once.
+CHUNK = 500
+
 
 def promote(systems: Systems, kind: str, erp: str) -> int:
     """Put what was planned into the outbox; answers how many writes wait because of it."""
@@ -25,8 +28,14 @@ def promote(systems: Systems, kind: str, erp: str) -> int:
         one_at_a_time(connection, f"promote {erp}"),
     ):
         taken = _take_back(connection, kind, erp, now)
-        planned = read_rows(connection, _PLANNED.format(kind=kind), erp=erp, taken=taken)
-        return outbox.intend(connection, erp, [_intended(row) for row in planned], now)
+        count, after = 0, ""
+        while True:
+            query = _PLANNED.format(kind=kind)
+            planned = read_rows(connection, query, erp=erp, taken=taken, after=after, limit=CHUNK)
+            if not planned:
+                return count
+            count += outbox.intend(connection, erp, [_intended(row) for row in planned], now)
+            after = planned[-1]["order_ref"]
 
 
 def _take_back(connection: Connection, kind: str, erp: str, now: datetime) -> list[str]:
@@ -69,11 +78,11 @@ left join receipt.{kind}__sales_orders r using (system, order_ref)
 left join ops.outbox x on x.system = p.system and x.thing_ref = p.order_ref
     and x.business_key = 'sales_order.' || p.action || ':' || p.order_ref
     and x.state in ('waiting', 'leased', 'unknown', 'parked') and x.wanted_hash = p.wanted_hash
-where p.system = :erp and x.id is null
+where p.system = :erp and x.id is null and p.order_ref > :after
   and (p.action = 'create' and r.order_ref is null
        or p.action = 'cancel' and (r.outcome = 'accepted'
             or r.order_ref is null and p.order_ref = any(:taken)))
-order by p.order_ref
+order by p.order_ref limit :limit
 """
 
 
