@@ -14,7 +14,7 @@ import pandera.errors
 from sqlalchemy import Connection, text
 
 from resources.store.engine import connected
-from resources.store.frames import read_rows, scalar
+from resources.store.frames import scalar
 from resources.wiring import Systems
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
@@ -134,9 +134,3 @@ def keep_verdict(
             "run": run_id,
         },
     )
-
-
-def verdicts(systems: Systems) -> list[dict[str, object]]:
-    """The last verdict of every table."""
-    with connected(systems.engine) as connection:
-        return read_rows(connection, "select * from ops.verdict order by table_name")

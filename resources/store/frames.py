@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, cast
 
 import pandas as pd
@@ -112,8 +111,3 @@ def read_rows(
 def scalar(connection: Connection, query: str, **values: Any) -> Any:
     """The one value of a query."""
     return connection.execute(text(query), values).scalar()
-
-
-def as_decimal(value: Any) -> Decimal:
-    """A number from the database as `Decimal`; nothing is zero."""
-    return Decimal(value or 0)
