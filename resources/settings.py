@@ -9,6 +9,7 @@ import re
 import tomllib
 from datetime import UTC, datetime
 from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,9 @@ STATE = Literal[
 ]
 
 
+NETWORK = IPv4Network | IPv6Network
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; the message says where and why."""
 
@@ -50,7 +54,13 @@ class Account(Part):
     """How one account of one system is reached and treated."""
 
     url: URL
+    #: The limit of the account, shared by every process of ours; none means none is known.
     calls_per_second: float | None = pydantic.Field(default=None, gt=0)
+    #: Calls that may go at once after a pause, before the limit holds.
+    burst: int = pydantic.Field(default=1, ge=1)
+    #: Failures in a row after which nobody calls for a while, and for how long.
+    breaker_failures: int = pydantic.Field(default=5, ge=1)
+    breaker_seconds: float = pydantic.Field(default=30, gt=0)
     attempts: int = pydantic.Field(default=4, ge=1)
     read_seconds: float = pydantic.Field(default=60, gt=0)
 
@@ -79,6 +89,12 @@ class Store(Account):
     rounding_tolerance: Decimal = pydantic.Field(default=Decimal("0.05"), ge=0)
     rounding_per_line: Decimal = pydantic.Field(default=Decimal("0.005"), ge=0)
     read_notes: bool = False
+    #: Newest first; a second one is accepted while a new one is rolled out.
+    webhook_secrets: tuple[pydantic.SecretStr, ...] = pydantic.Field(default=(), max_length=2)
+    #: Addresses whose deliveries are taken; empty means all.
+    webhooks_from: tuple[NETWORK, ...] = ()
+    #: How often the shop is asked for what its webhooks may have lost.
+    poll_seconds: int = pydantic.Field(default=30, ge=1)
     lag_seconds: int = pydantic.Field(default=30, ge=0)
     overlap_seconds: int = pydantic.Field(default=300, ge=0)
 
@@ -106,11 +122,98 @@ class TrytonErp(Account):
 ErpSettings = Annotated[OdooErp | TrytonErp, pydantic.Field(discriminator="kind")]
 
 
+class Endpoint(Part):
+    """A sender of webhooks: how it signs, from where it calls, how much it may say."""
+
+    scheme: Literal["woocommerce", "stripe", "adyen", "easypost", "shipbob", "hmac"]
+    #: Newest first; two are valid at once while a secret is changed.
+    secrets: tuple[pydantic.SecretStr, ...] = pydantic.Field(min_length=1, max_length=2)
+    allow_from: tuple[NETWORK, ...] = ()
+    events_per_second: float = pydantic.Field(default=200, gt=0)
+    #: How old a signed time stamp may be; for schemes that sign one.
+    tolerance_seconds: int = pydantic.Field(default=300, ge=1)
+    #: Of the generic scheme: the header that carries the signature, its form and its prefix.
+    header: str = "X-Signature"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    topic_header: str = "X-Topic"
+
+
+class Receiver(Part):
+    """Where webhooks come in."""
+
+    host: str = "127.0.0.1"
+    port: int = pydantic.Field(default=8090, ge=1, le=65535)
+    #: The address senders use, for webhooks we create ourselves.
+    public_url: URL | None = None
+    max_body_bytes: int = pydantic.Field(default=1_048_576, ge=1024)
+    #: A body must have arrived whole by then.
+    body_seconds: float = pydantic.Field(default=10, gt=0)
+    #: Deliveries that come within this time share one commit.
+    commit_milliseconds: float = pydantic.Field(default=2, ge=0, le=50)
+    #: Proxies whose X-Forwarded-For is believed.
+    trusted_proxies: tuple[NETWORK, ...] = ()
+
+
+class ServiceLevels(Part):
+    """What the business was promised; a breach is a warning on the asset and an alert."""
+
+    order_acceptance_minutes: float = pydantic.Field(default=15, gt=0)
+    stock_freshness_minutes: float = pydantic.Field(default=5, gt=0)
+    shipment_confirmation_hours: float = pydantic.Field(default=24, gt=0)
+    #: How long an exception may be open, by the role that owns it; others have `exception_hours`.
+    exception_hours: float = pydantic.Field(default=24, gt=0)
+    exception_hours_by_role: dict[str, Annotated[float, pydantic.Field(gt=0)]] = {}
+    #: A source that was never silent so long is silent now.
+    silent_after_minutes: float = pydantic.Field(default=60, gt=0)
+    #: Writes waiting for one system.
+    backlog: int = pydantic.Field(default=1000, ge=1)
+
+
+class Email(Part):
+    """A mail server and whom to write to."""
+
+    server: str
+    port: int = pydantic.Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: pydantic.SecretStr | None = None
+    sender: str
+    to: tuple[str, ...] = pydantic.Field(min_length=1)
+
+
+class Notify(Part):
+    """Whom to tell about trouble; the log is always told."""
+
+    email: Email | None = None
+    #: A Slack-compatible incoming webhook; its address is a secret.
+    slack_url: pydantic.SecretStr | None = None
+    #: The same trouble is told again only after this long.
+    repeat_hours: float = pydantic.Field(default=4, gt=0)
+
+
+class Retention(Part):
+    """How long what is settled is kept. Open work, exceptions and the audit are never purged."""
+
+    inbox_days: int = pydantic.Field(default=30, ge=1)
+    outbox_days: int = pydantic.Field(default=180, ge=1)
+    #: Versions of a thing that a newer one replaced; the newest is always kept.
+    raw_days: int = pydantic.Field(default=180, ge=1)
+    runs_days: int = pydantic.Field(default=30, ge=1)
+    calls_days: int = pydantic.Field(default=14, ge=1)
+
+
 class Settings(Part):
     """Everything a deployment says about itself."""
 
     stores: dict[NAME, Store] = {}
     erps: dict[NAME, ErpSettings] = {}
+    #: Further senders of webhooks; stores that have `webhook_secrets` need no entry.
+    webhooks: dict[NAME, Endpoint] = {}
+    receiver: Receiver = Receiver()
+    service_levels: ServiceLevels = ServiceLevels()
+    notify: Notify = Notify()
+    retention: Retention = Retention()
     backfill_from: INSTANT = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
 
     @pydantic.model_validator(mode="after")
@@ -119,11 +222,27 @@ class Settings(Part):
             if store.erp not in self.erps:
                 known = ", ".join(self.erps) or "none"
                 raise ValueError(f"stores.{name}.erp is {store.erp!r}; known ERPs: {known}")
+        twice = sorted(set(self.webhooks) & set(self.stores))
+        if twice:
+            raise ValueError(f"webhooks.{twice[0]} has the name of a store; choose another")
         return self
 
     def erp_kinds(self) -> list[str]:
         """Kinds of ERP in use, sorted."""
         return sorted({erp.kind for erp in self.erps.values()})
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Every sender of webhooks by name, the stores among them."""
+        stores = {
+            name: Endpoint(
+                scheme="woocommerce",
+                secrets=store.webhook_secrets,
+                allow_from=store.webhooks_from,
+            )
+            for name, store in self.stores.items()
+            if store.webhook_secrets
+        }
+        return {**stores, **self.webhooks}
 
     def stores_of(self, erp: str) -> dict[str, Store]:
         """Stores whose orders go to `erp`."""
@@ -170,6 +289,8 @@ def parse(data: dict[str, Any]) -> Settings:
 def _with_secrets(value: Any, where: str) -> Any:
     if isinstance(value, dict):
         return {k: _with_secrets(v, f"{where}.{k}".lstrip(".")) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_with_secrets(one, f"{where}.{n}") for n, one in enumerate(value)]
     if isinstance(value, str) and (named := re.fullmatch(r"env:(\w+)", value)):
         secret = os.environ.get(named[1])
         if not secret:

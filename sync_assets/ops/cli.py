@@ -1,22 +1,20 @@
 """The command line `sync-assets`. Each command is a shell: it asks, prints and ends with a code."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from sqlalchemy import Connection
 
 from resources import settings
-from resources.store import audit, exceptions, outbox, raw
+from resources.store import audit, raw
 from resources.store.engine import connected, engine_for, head, revision
 from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
-from sync_assets.ops import host, progress, report
+from sync_assets.ops import exceptions_commands, host, progress, report
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
+from sync_assets.ops.shell import AsJson, Demo, databases, store_of
 
 app = typer.Typer(
     name="sync-assets",
@@ -27,35 +25,12 @@ app = typer.Typer(
     "Start with `sync-assets demo`: real baskets flow from three stand-in stores into an ERP. "
     "For your own systems write sync.toml (see docs/operating.md), then `sync-assets doctor`.",
 )
-exceptions_app = typer.Typer(
-    no_args_is_help=True, help="What waits for a person: list, release, retry."
-)
-app.add_typer(exceptions_app, name="exceptions")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Demo = Annotated[
-    bool, typer.Option("--demo", help="Use the demo's database instead of the deployment's.")
-]
+app.add_typer(exceptions_commands.app, name="exceptions")
 
 
 def main() -> None:
     """Run the command line."""
     app()
-
-
-def _databases(demo: bool) -> Any:
-    return host.databases("_demo" if demo else "")
-
-
-@contextmanager
-def _store(demo: bool) -> Iterator[Connection]:
-    """A transaction on our database, its schema up to date."""
-    engine = engine_for(_databases(demo))
-    try:
-        with connected(engine) as connection:
-            yield connection
-    finally:
-        engine.dispose()
 
 
 @app.command()
@@ -131,7 +106,7 @@ def doctor(
         told = f"{path}: {len(config.stores)} stores, {len(config.erps)} ERPs"
         found.append(_finding("configuration", None if path.exists() else f"no {path} here", told))
         try:
-            place = _databases(False) if create else _existing()
+            place = databases(False) if create else _existing()
         except DatabaseUnavailable as fault:
             found.append(_finding("database", str(fault), ""))
         else:
@@ -186,7 +161,7 @@ def _tell_doctor(value: dict[str, Any]) -> None:
 @app.command()
 def status(demo: Demo = False, as_json: AsJson = False) -> None:
     """Show how far each store was read, what waits to be sent, and what waits for a person."""
-    with clearly(), _store(demo) as connection:
+    with clearly(), store_of(demo) as connection:
         found = report.status(connection, utc_now())
     answer(found, as_json, _tell_status)
 
@@ -215,7 +190,7 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Follow one order through all systems, from any of its references."""
-    with clearly(), _store(demo) as connection:
+    with clearly(), store_of(demo) as connection:
         keys = report.resolve(connection, reference)
         found = [report.trace(connection, key) for key in keys]
     if not found:
@@ -257,7 +232,7 @@ def run(
     from sync_assets.ops import runs
 
     with clearly():
-        place = _databases(False)
+        place = databases(False)
         names = [jobs.DRY_RUN if dry_run else jobs.ORDERS, *([jobs.COMPARE] if compare else [])]
         with (
             host.instance(place) as instance,
@@ -303,7 +278,7 @@ def backfill(
     if last < first:
         fail("--to is before --from.")
     with clearly():
-        place = _databases(False)
+        place = databases(False)
         with host.instance(place) as instance, runs.opened(place) as (defs, systems):
             config = systems.settings
             names = store or sorted(config.stores)
@@ -356,7 +331,7 @@ def remap(
 
     The shop is not asked again: what it said is kept. Nothing is sent twice.
     """
-    with clearly(), _store(demo) as connection:
+    with clearly(), store_of(demo) as connection:
         count = raw.forget_mapping(connection, "woocommerce__orders", store)
         audit.record(connection, by, "orders.remap", store or "all", utc_now(), versions=count)
     answer(
@@ -380,7 +355,7 @@ def ui(
 
     config, secrets = (show.config_path(), show.SECRETS) if demo else (None, {})
     with clearly(), host.set_environment(secrets):
-        place = _databases(demo)
+        place = databases(demo)
         with host.web(place, port=port or host.free_port(), config=config) as url:
             host.wait_for(f"{url}/server_info")
             out.print(f"Dagster UI: {url}   (Ctrl-C ends it)")
@@ -393,70 +368,8 @@ def env() -> None:
     import shlex
 
     with clearly():
-        for name, value in host.environment(_databases(False)).items():
+        for name, value in host.environment(databases(False)).items():
             typer.echo(f"export {name}={shlex.quote(value)}")
-
-
-@exceptions_app.command("list")
-def list_exceptions(
-    code: Annotated[str | None, typer.Option(help="Only this code.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only this order.")] = None,
-    demo: Demo = False,
-    as_json: AsJson = False,
-) -> None:
-    """List what is open, the oldest due first."""
-    with clearly(), _store(demo) as connection:
-        rows = exceptions.open_ones(connection, subject=subject, code=code)
-    columns = ["id", "subject_ref", "code", "message", "owner_role", "amount", "currency"]
-    answer(
-        {"open": len(rows), "exceptions": rows},
-        as_json,
-        lambda value: (
-            table(f"{value['open']} open", value["exceptions"], [*columns, "due_at"])
-            if rows
-            else out.print("Nothing is open.")
-        ),
-    )
-
-
-@exceptions_app.command()
-def release(
-    exception_id: Annotated[int, typer.Argument(help="Its id, from `exceptions list`.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why it may go on; kept in the audit.")],
-    by: Annotated[str, typer.Option("--by", envvar="USER", help="Who decides.")],
-    demo: Demo = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let an order go on in spite of one exception; holds for this version of the order."""
-    with clearly(), _store(demo) as connection:
-        subject = exceptions.release(connection, exception_id, by=by, note=reason, now=utc_now())
-    answer(
-        {"released": exception_id, "subject_ref": subject},
-        as_json,
-        lambda _: out.print(f"{subject} goes on with the next run."),
-    )
-
-
-@exceptions_app.command()
-def retry(
-    order_ref: Annotated[str, typer.Argument(help="The order whose parked write may go again.")],
-    by: Annotated[str, typer.Option("--by", envvar="USER", help="Who decides.")],
-    demo: Demo = False,
-    as_json: AsJson = False,
-) -> None:
-    """Send a parked write again with the next run, after its cause was mended."""
-    now = utc_now()
-    with clearly(), _store(demo) as connection:
-        count = outbox.retry_parked(connection, None, order_ref, now)
-        if count:
-            audit.record(connection, by, "outbox.retried", order_ref, now)
-    if not count:
-        fail(f"Nothing is parked for {order_ref!r}; see `sync-assets status`.", NO)
-    answer(
-        {"order_ref": order_ref, "waiting": count},
-        as_json,
-        lambda _: out.print(f"{order_ref} goes again with the next run."),
-    )
 
 
 if __name__ == "__main__":
