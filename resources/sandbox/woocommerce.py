@@ -2,8 +2,8 @@
 their own tables.
 
 Here are keys, limits and faults; routes are in `woocommerce_answers.py`, the shop itself in
-`woocommerce_store.py`. Not imitated: stock, webhooks, coupons given through the API, batch routes,
-other decimals by `dp`, search by article name.
+`woocommerce_store.py`, deliveries in `woocommerce_webhooks.py`. Not imitated: stock, coupons given
+through the API, batch routes, other decimals by `dp`, search by article name.
 """
 
 from collections import deque
@@ -31,6 +31,7 @@ class WooCommerceStandIn(Answers, StandIn):
         {
             *("place", "finish", "edit", "set_status", "refund", "delete_refund", "trash"),
             *("restore", "delete", "add_note", "add_customer", "add_product", "tax_rate"),
+            *("edit_customer", "queued"),
             *("order_json", "count", "totals_by_currency"),
         }
     )

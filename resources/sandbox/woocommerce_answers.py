@@ -22,6 +22,7 @@ from resources.sandbox.woocommerce_refusals import (
 )
 from resources.sandbox.woocommerce_store import WooCommerceStore
 from resources.sandbox.woocommerce_till import Doc
+from resources.sandbox.woocommerce_webhook_answers import WEBHOOK_ACTIONS
 
 CRASHED = (
     "<p>There has been a critical error on this website.</p><p><a href="
@@ -266,6 +267,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("GET", "customers/{id}"): Answers._get_customer,
     ("GET", "products"): Answers._list_products,
     ("GET", "products/{id}"): Answers._get_product,
+    **WEBHOOK_ACTIONS,
 }
 
 

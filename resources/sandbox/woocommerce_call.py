@@ -78,7 +78,7 @@ ROUTES = {
     for name in (
         *("orders", "orders/{id}", "orders/{id}/notes", "orders/{id}/notes/{id}"),
         *("orders/{id}/refunds", "orders/{id}/refunds/{id}", "customers", "customers/{id}"),
-        *("products", "products/{id}"),
+        *("products", "products/{id}", "webhooks", "webhooks/{id}"),
     )
 } | {"index": re.compile("/wp-json")}
 

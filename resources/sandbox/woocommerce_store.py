@@ -17,6 +17,7 @@ from resources.sandbox.woocommerce_refusals import Declined
 from resources.sandbox.woocommerce_shelf import Entry, Shelf, packed
 from resources.sandbox.woocommerce_tax import Rate, Rounding, exact
 from resources.sandbox.woocommerce_till import Doc, Given, Till
+from resources.sandbox.woocommerce_webhooks import Post, Webhooks
 
 LABELS = {
     "pending": "Pending payment",
@@ -28,6 +29,7 @@ LABELS = {
     "failed": "Failed",
     "checkout-draft": "Draft",
 }
+FROM_CHECKOUT = ("updated", "created")
 
 
 class WooCommerceStore:
@@ -59,6 +61,7 @@ class WooCommerceStore:
         self._last_id, self._last_customer, self._last_note = first_id - 1, 1, 0
         self.till = Till(self.zone, rounding, self.rates, base, self._product_of)
         self.clerk = Clerk(store, self.home, currency, self.till)
+        self.webhooks = Webhooks(self.home, lambda: self.now(), self.told_of)
 
     # What customers do
 
@@ -79,11 +82,17 @@ class WooCommerceStore:
         self._keep(self.clerk.half(doc) if half_built else doc)
         if doc["status"] == "refunded" and not half_built:
             self._refund_rest(order_id, at)
+        # A checkout saves its order before it makes it known; REST does it the other way round.
+        events = ("created", "updated") if doc["created_via"] == "rest-api" else FROM_CHECKOUT
+        for event in events:
+            self.webhooks.tell(f"order.{event}", order_id)
+        self.webhooks.tell(f"action.woocommerce_order_status_{doc['status']}", order_id)
         return order_id
 
     def finish(self, order_id: int) -> None:
         """Let a half-built order become whole; its `date_modified` does not move."""
         self._keep(self._unfinished.pop(order_id))
+        self.webhooks.tell("order.updated", order_id)
 
     def add_customer(
         self, email: str, first_name: str = "", last_name: str = "", **given: Any
@@ -94,7 +103,15 @@ class WooCommerceStore:
         self.customers[self._last_customer] = catalog.customer(
             self.home, self._last_customer, self._born(), email, names, given
         )
+        for event in ("created", "updated"):
+            self.webhooks.tell(f"customer.{event}", self._last_customer)
         return self._last_customer
+
+    def edit_customer(self, customer_id: int, **changes: Any) -> None:
+        """Change the names or the e-mail of an account; it is bumped even by nothing at all."""
+        dates = self.till.dates("date_modified", self.now())
+        self.customers[customer_id] = {**self.customers[customer_id], **changes, **dates}
+        self.webhooks.tell("customer.updated", customer_id)
 
     # What the owner does
 
@@ -109,6 +126,8 @@ class WooCommerceStore:
         )
         if sku:
             self._skus[sku.lower()] = product_id
+        for event in ("published", "created"):
+            self.webhooks.tell(f"product.{event}", product_id)
         return product_id
 
     def tax_rate(
@@ -126,13 +145,18 @@ class WooCommerceStore:
         return rate_id
 
     def edit(self, order_id: int, **changes: Any) -> None:
-        """Change an order as a PUT does: it is bumped even by nothing at all."""
+        """Change an order as a PUT does: it is bumped even by nothing at all.
+
+        What takes it out of the trash is told to nobody.
+        """
         doc, when = self.order_json(order_id), self.now()
         before = doc["status"]
         self.clerk.change(doc, changes, when)
         self.clerk.bump(doc, when)
         self._keep(doc)
         self._moved(order_id, before, doc["status"], when)
+        if before != "trash":
+            self.webhooks.tell("order.updated", order_id)
 
     def set_status(self, order_id: int, status: str) -> None:
         """Move an order to another status."""
@@ -160,10 +184,11 @@ class WooCommerceStore:
         self.clerk.bump(doc, when)
         self._keep(doc)
         self._moved(order_id, before, doc["status"], when)
+        self.webhooks.tell("order.updated", order_id)
         return refund_id
 
     def delete_refund(self, order_id: int, refund_id: int) -> None:
-        """Take a refund away; the order is not bumped and keeps its status."""
+        """Take a refund away; the order is not bumped, keeps its status, and nobody is told."""
         refunds = self.refunds.get(order_id, [])
         self.refunds[order_id] = [refund for refund in refunds if refund["id"] != refund_id]
         self._keep(self.order_json(order_id))
@@ -180,6 +205,7 @@ class WooCommerceStore:
         doc["status"] = "trash"
         self.clerk.bump(doc, self.now())
         self._keep(doc)
+        self.webhooks.tell("order.deleted", order_id)
 
     def restore(self, order_id: int) -> None:
         """Take an order out of the trash, back to its former status."""
@@ -187,9 +213,10 @@ class WooCommerceStore:
         doc["status"] = self._before_trash.pop(order_id)
         self.clerk.bump(doc, self.now())
         self._keep(doc)
+        self.webhooks.tell("order.restored", order_id)
 
     def delete(self, order_id: int) -> None:
-        """Delete an order for good, with its refunds and notes; no list shows a trace."""
+        """Delete an order for good, with its refunds and notes; no list or webhook tells."""
         self.entry(order_id)
         self.shelf.drop(order_id)
         for kept in (self.refunds, self.notes, self._unfinished, self._before_trash):
@@ -229,6 +256,26 @@ class WooCommerceStore:
             totals[entry.currency] = totals.get(entry.currency, Decimal()) + entry.total
         return totals
 
+    def told_of(self, resource: str, thing_id: int) -> str:
+        """The text of a thing as REST shows it, for a delivery; raises the store's refusal."""
+        if resource == "order":
+            return self.entry(thing_id).text
+        kept, code = {
+            "customer": (self.customers, "wc_user_invalid_id"),
+            "product": (self.products, "woocommerce_rest_product_invalid_id"),
+        }.get(resource, ({}, f"woocommerce_rest_{resource}_invalid_id"))
+        if thing_id not in kept:
+            raise Declined(404, code, "Invalid ID.")
+        return rendered(kept[thing_id])
+
+    def deliver(self, post: Post, most: int | None = None) -> int:
+        """Send the deliveries that are due; answer how many calls were made."""
+        return self.webhooks.deliver(post, most)
+
+    def queued(self) -> list[tuple[str, int]]:
+        """What waits to be delivered, as topic and thing."""
+        return self.webhooks.queued()
+
     # How it is kept
 
     def _keep(self, doc: Doc) -> None:
@@ -256,6 +303,7 @@ class WooCommerceStore:
         names = LABELS.get(before, before), LABELS.get(after, after)
         text = f"Order status changed from {names[0]} to {names[1]}."
         self._write_note(order_id, text, when)
+        self.webhooks.tell(f"action.woocommerce_order_status_{after}", order_id)
         if after == "refunded":
             self._refund_rest(order_id, when)
 

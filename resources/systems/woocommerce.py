@@ -1,7 +1,7 @@
 """Reads a WooCommerce shop over its REST API v3: orders, customers and notes, text as sent.
 
-Nothing is written here, no meaning is given to what was read, and no page is trusted to be whole:
-a list that moves while it is read is read in a way that neither loses nor doubles a row.
+Nothing but webhooks is written, no meaning is given to what was read, and no page is trusted to be
+whole: a list that moves while it is read is read in a way that neither loses nor doubles a row.
 """
 
 import json
@@ -16,6 +16,8 @@ import httpx
 from resources.errors import ContractBroken, Missing, Refused, TryAgain
 from resources.http import exact_json, raise_for_refusal, redacted_url
 from resources.pages import NO_DATE, Broken, Raw, thing, things
+from resources.systems.woocommerce_presence import PresenceCalls
+from resources.systems.woocommerce_webhooks import WebhookCalls
 
 __all__ = ["Broken", "Raw", "Shop", "WooCommerce"]
 
@@ -67,7 +69,7 @@ class _Page:
         return [item.changed_at for item in self.items if isinstance(item, Raw)]
 
 
-class WooCommerce:
+class WooCommerce(WebhookCalls, PresenceCalls):
     """One store. `http` carries its address and keys; see `resources.http.client`."""
 
     per_page = 100
