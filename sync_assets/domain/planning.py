@@ -48,63 +48,6 @@ def tolerance(route: Route, lines: int) -> Decimal:
 
 
 @dataclass(frozen=True)
-class Hold:
-    """What a kind of problem means for the order it is found on."""
-
-    owner_role: str
-    can_release: bool = False
-    blocks: bool = True
-
-
-#: Every reason an order may wait for; who clears it, and whether by hand.
-HOLDS: dict[str, Hold] = {
-    "order.malformed": Hold("engineer"),
-    "order.unknown_state": Hold("engineer"),
-    "order.total_untied": Hold("finance"),
-    "order.invalid": Hold("engineer"),
-    "customer.malformed": Hold("engineer"),
-    "order.store_unknown": Hold("engineer"),
-    "order.sku_missing": Hold("operations"),
-    "order.sku_unknown": Hold("operations"),
-    "order.sku_inactive": Hold("operations"),
-    "order.sku_ambiguous": Hold("operations"),
-    "order.tax_unmapped": Hold("finance"),
-    "order.tax_missing": Hold("finance", can_release=True),
-    "order.currency_not_allowed": Hold("finance"),
-    "order.total_negative": Hold("finance"),
-    "order.total_zero": Hold("operations", can_release=True),
-    "order.quantity_zero": Hold("operations"),
-    "order.no_lines": Hold("operations"),
-    "order.address_missing": Hold("support", can_release=True),
-    "order.changed_after_acceptance": Hold("operations", blocks=False),
-    "order.stock_unconfirmed": Hold("operations", blocks=False),
-    "order.many_lines": Hold("operations", blocks=False),
-}
-#: Those that validation finds and closes again; the others belong to other steps.
-VALIDATION_CODES = [
-    code
-    for code in HOLDS
-    if code
-    not in {
-        "order.malformed",
-        "order.unknown_state",
-        "order.total_untied",
-        "order.invalid",
-        "customer.malformed",
-        "order.changed_after_acceptance",
-        "order.stock_unconfirmed",
-    }
-]
-MAPPING_CODES = [
-    "order.malformed",
-    "order.unknown_state",
-    "order.total_untied",
-    "order.invalid",
-    "customer.malformed",
-]
-
-
-@dataclass(frozen=True)
 class Item:
     """An ERP's item behind one of our SKUs."""
 

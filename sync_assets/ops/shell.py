@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
+from resources import settings
 from resources.store.engine import connected, engine_for
 from resources.store.postgres import Databases
+from resources.wiring import Systems
 from sync_assets.ops import host
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -32,3 +34,17 @@ def store_of(demo: bool) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+@contextmanager
+def deployment_of(demo: bool) -> Iterator[Systems]:
+    """The systems of the deployment, or of a demo that is kept running, on its database."""
+    from sync_assets.ops import demo as shown
+
+    path, secrets = (shown.config_path(), shown.SECRETS) if demo else (None, {})
+    with host.set_environment(secrets):
+        systems = Systems(settings.load(path), engine_for(databases(demo)))
+    try:
+        yield systems
+    finally:
+        systems.engine.dispose()

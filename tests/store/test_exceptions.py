@@ -2,14 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
-from resources.store import exceptions
+from resources.store import exceptions, outbox
 from resources.store.engine import connected
-from resources.store.exceptions import Exceptional, NotReleasable
+from resources.store.exceptions import Exceptional, NotPossible, NotReleasable, Wanted
 from resources.store.frames import read_rows
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -133,7 +134,14 @@ def test_a_release_is_signed_and_audited(connection: Connection) -> None:
     assert (entry["actor"], entry["action"]) == ("olga", "exception.released")
     assert (entry["subject_ref"], entry["detail"]) == (
         "us:1",
-        {"code": "order.total_zero", "note": "a gift"},
+        {
+            "exception": row["id"],
+            "code": "order.total_zero",
+            "part": "",
+            "note": "a gift",
+            "before": {"state": "open"},
+            "after": {"state": "released"},
+        },
     )
 
 
@@ -176,9 +184,10 @@ def test_what_ended_or_never_was_is_not_released(connection: Connection) -> None
     found(connection, releasable())
     release(connection)
     (row,) = rows(connection)
-    with pytest.raises(NotReleasable, match=rf"^Exception {row['id']} is released already\.$"):
+    told = rf"^Exception {row['id']} is released already, by olga at 2026-03-02 12:00 UTC\.$"
+    with pytest.raises(NotPossible, match=told):
         release(connection)
-    with pytest.raises(NotReleasable, match=r"^There is no exception 999\.$"):
+    with pytest.raises(NotPossible, match=r"^There is no exception 999; `sync-assets exceptions "):
         exceptions.release(connection, 999, by="olga", note="", now=NOON)
     assert len(read_rows(connection, "select * from ops.audit")) == 1
 
@@ -193,7 +202,7 @@ def test_open_ones_are_listed_the_oldest_due_first(connection: Connection) -> No
     found(connection, subjects=("us:3",))
 
     def listed(**wanted: str) -> list[str]:
-        return [row["subject_ref"] for row in exceptions.open_ones(connection, **wanted)]
+        return [row["subject_ref"] for row in exceptions.open_ones(connection, Wanted(**wanted))]
 
     assert listed() == ["us:2", "us:1"]
     assert listed(subject="us:1") == ["us:1"]
@@ -216,3 +225,188 @@ def test_an_exception_that_blocks_holds_its_order_and_no_other_does(
     release(connection)
     held = read_rows(connection, "select order_ref, reason from core.order_holds")
     assert held == [{"order_ref": "us:1", "reason": "order.total_zero"}]
+
+
+def test_open_ones_are_filtered_by_owner_person_and_lateness(connection: Connection) -> None:
+    late = problem(subject="us:1", due_after=HOUR)
+    money = problem(subject="us:2", owner_role="finance", due_after=3 * HOUR)
+    exceptions.open_all(connection, [late, money, problem(subject="us:3")], now=NOON)
+    (mine,) = [row["id"] for row in rows(connection) if row["subject_ref"] == "us:3"]
+    exceptions.assign(connection, mine, "olga", by="olga", now=NOON)
+
+    def found_by(**wanted: Any) -> list[str]:
+        filtered = Wanted(**wanted)
+        listed = [row["subject_ref"] for row in exceptions.open_ones(connection, filtered)]
+        assert exceptions.count_open(connection, filtered) == len(listed)
+        return listed
+
+    assert found_by() == ["us:1", "us:2", "us:3"]
+    assert found_by(owner="finance") == ["us:2"]
+    assert found_by(assigned="olga") == ["us:3"]
+    assert found_by(assigned="") == ["us:1", "us:2"]
+    assert found_by(overdue_at=NOON + HOUR) == []
+    assert found_by(overdue_at=NOON + 2 * HOUR) == ["us:1"]
+    assert found_by(owner="finance", overdue_at=NOON + 9 * HOUR) == ["us:2"]
+
+
+def test_a_list_can_be_cut_and_still_tells_how_many_there_are(connection: Connection) -> None:
+    exceptions.open_all(connection, [problem(subject=f"us:{n}") for n in range(5)], now=NOON)
+    assert len(exceptions.open_ones(connection, limit=2)) == 2
+    assert exceptions.count_open(connection) == 5
+
+
+# Assigning
+
+
+def assign(connection: Connection, to: str | None, by: str = "olga", **more: Any) -> str:
+    one = rows(connection)[-1]["id"]
+    return exceptions.assign(connection, one, to, by=by, now=NOON + HOUR, **more)
+
+
+def holder(connection: Connection) -> tuple[str | None, datetime | None]:
+    row = rows(connection)[-1]
+    return row["assigned_to"], row["assigned_at"]
+
+
+def audited(connection: Connection) -> list[tuple[str, str, Any, Any]]:
+    entries = read_rows(connection, "select * from ops.audit order by id")
+    return [(e["actor"], e["action"], e["detail"]["before"], e["detail"]["after"]) for e in entries]
+
+
+def test_who_works_on_it_is_kept_and_audited(connection: Connection) -> None:
+    found(connection, problem())
+    assert assign(connection, "ben", note="knows the item") == "us:1"
+    assert holder(connection) == ("ben", NOON + HOUR)
+    assert assign(connection, None, by="ben") == "us:1"
+    assert holder(connection) == (None, None)
+    assert audited(connection) == [
+        ("olga", "exception.assigned", {"assigned_to": None}, {"assigned_to": "ben"}),
+        ("ben", "exception.assigned", {"assigned_to": "ben"}, {"assigned_to": None}),
+    ]
+    notes = read_rows(connection, "select detail ->> 'note' as note from ops.audit order by id")
+    assert [row["note"] for row in notes] == ["knows the item", ""]
+
+
+def test_what_somebody_works_on_is_taken_over_only_on_purpose(connection: Connection) -> None:
+    found(connection, problem())
+    assign(connection, "ben")
+    with pytest.raises(NotPossible) as refused:
+        assign(connection, "olga")
+    assert str(refused.value) == (
+        f"Exception {rows(connection)[-1]['id']} was assigned to ben at 2026-03-02 13:00 UTC. Ask "
+        "them, or take it over with --take-over."
+    )
+    assert holder(connection)[0] == "ben"
+    assert len(audited(connection)) == 1
+    assign(connection, "olga", take_over=True)
+    assert holder(connection)[0] == "olga"
+
+
+def test_whoever_works_on_it_may_pass_it_on(connection: Connection) -> None:
+    found(connection, problem())
+    assign(connection, "ben")
+    assign(connection, "cleo", by="ben")
+    assert holder(connection)[0] == "cleo"
+
+
+def test_assigning_to_the_same_person_changes_nothing(connection: Connection) -> None:
+    found(connection, problem())
+    assign(connection, "ben")
+    with pytest.raises(NotPossible, match=r"is assigned to ben already\.$"):
+        assign(connection, "ben")
+    assert len(audited(connection)) == 1
+
+
+def test_of_two_who_take_it_at_once_the_second_is_told_who_has_it(engine: Engine) -> None:
+    with connected(engine) as connection:
+        exceptions.open_all(connection, [problem()], now=NOON)
+        (one,) = [row["id"] for row in rows(connection)]
+    told: list[str] = []
+
+    def second() -> None:
+        try:
+            with connected(engine) as other:
+                exceptions.assign(other, one, "ben", by="ben", now=NOON)
+        except NotPossible as refusal:
+            told.append(str(refusal))
+
+    with connected(engine) as first:
+        exceptions.assign(first, one, "olga", by="olga", now=NOON)
+        waiting = Thread(target=second)
+        waiting.start()
+    waiting.join(30)
+    assert told == [
+        f"Exception {one} was assigned to olga at 2026-03-02 12:00 UTC. Ask them, or take it over "
+        "with --take-over."
+    ]
+    with connected(engine) as connection:
+        assert holder(connection)[0] == "olga"
+
+
+def test_nobody_is_assigned_to_what_has_ended(connection: Connection) -> None:
+    found(connection, releasable())
+    release(connection)
+    with pytest.raises(NotPossible, match=r"is released already, by olga"):
+        assign(connection, "ben")
+    assert holder(connection) == (None, None)
+
+
+# Resolving
+
+
+def resolve(connection: Connection) -> str:
+    one = rows(connection)[-1]["id"]
+    return exceptions.resolve(connection, one, by="ben", note="new item", now=NOON + 2 * HOUR)
+
+
+def test_what_a_person_mended_outside_is_closed_in_their_name(connection: Connection) -> None:
+    found(connection, problem())
+    assert resolve(connection) == "us:1"
+    (row,) = rows(connection)
+    assert (row["state"], row["closed_by"], row["note"]) == ("closed", "ben", "new item")
+    assert row["closed_at"] == NOON + 2 * HOUR
+    assert audited(connection) == [
+        ("ben", "exception.resolved", {"state": "open"}, {"state": "closed"})
+    ]
+
+
+def test_what_was_not_mended_is_opened_again_even_at_the_same_version(
+    connection: Connection,
+) -> None:
+    found(connection, problem())
+    resolve(connection)
+    assert found(connection, problem()) == (1, 0)
+    assert states(connection) == ["closed", "open"]
+
+
+def test_what_ended_is_not_closed_twice(connection: Connection) -> None:
+    found(connection, problem())
+    resolve(connection)
+    with pytest.raises(NotPossible, match=r"is closed already, by ben at 2026-03-02 14:00 UTC\.$"):
+        resolve(connection)
+    assert len(audited(connection)) == 1
+
+
+# Writes behind
+
+
+def test_writes_behind_an_exception_are_those_of_its_subject(connection: Connection) -> None:
+    exceptions.open_all(
+        connection,
+        [problem("erp.refused", f"us:{n}", blocks=False) for n in (1, 2, 3)],
+        now=NOON,
+    )
+    for thing in ("us:1", "us:2", "us:9"):
+        write = outbox.Intended("sales_order.create", thing, {}, "h", 1, 2, "c")
+        outbox.intend(connection, "odoo", [write], NOON)
+    connection.execute(
+        text(
+            "update ops.outbox set state = 'parked', error_class = 'Refused' "
+            "where thing_ref <> 'us:2'"
+        )
+    )
+    (write,) = exceptions.writes_behind(connection, "us:1")
+    assert (write["system"], write["state"], write["error_class"]) == ("odoo", "parked", "Refused")
+    assert exceptions.writes_behind(connection, "us:3") == []
+    assert exceptions.parked_behind(connection, "erp.refused") == ["us:1"]
+    assert exceptions.parked_behind(connection, "erp.given_up") == []

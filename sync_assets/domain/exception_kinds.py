@@ -1,0 +1,239 @@
+"""Every kind of exception in one table: whose it is, when it is due, what it stops, what ends it.
+
+Where and when one is opened is decided by the steps; how it is kept, by the store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Finder(StrEnum):
+    """Which step finds it, and closes it when it does not find it again."""
+
+    READING = "reading"
+    MAPPING = "mapping"
+    VALIDATION = "validation"
+    PLANNING = "planning"
+    SENDING = "sending"
+    WATCHING = "watching"
+
+
+class Proof(StrEnum):
+    """How it comes to light when a person closes it and it was not mended."""
+
+    #: Its step looks at every open case in every run, and opens it again.
+    LOOKED_AGAIN = "looked_again"
+    #: No step looks again by itself: the ERP is asked before the person is believed.
+    ERP_ASKED = "erp_asked"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of trouble means for its subject."""
+
+    owner_role: str
+    found_by: Finder
+    #: Ends the sentence "Closes by itself when …".
+    ends: str
+    due_after: timedelta = timedelta(hours=24)
+    subject_kind: str = "order"
+    blocks: bool = True
+    can_release: bool = False
+    #: None: a person's word would hide it, because nothing would open it again.
+    proof: Proof | None = None
+
+
+def _mapped(owner_role: str, ends: str) -> Kind:
+    return Kind(owner_role, Finder.MAPPING, ends)
+
+
+def _judged(owner_role: str, ends: str, *, can_release: bool = False, blocks: bool = True) -> Kind:
+    return Kind(
+        owner_role,
+        Finder.VALIDATION,
+        ends,
+        blocks=blocks,
+        can_release=can_release,
+        proof=Proof.LOOKED_AGAIN,
+    )
+
+
+def _sent(owner_role: str, ends: str) -> Kind:
+    """The parked write holds back what comes after it, not the exception."""
+    return Kind(owner_role, Finder.SENDING, ends, blocks=False, proof=Proof.LOOKED_AGAIN)
+
+
+_READABLE = (
+    "the shop sends a version we can read, or `sync-assets remap` reads the kept one again with a "
+    "mended mapper"
+)
+_ITEM = "the ERP has one active item of that SKU, or the line in the shop names another"
+_ORDER = "the order in the shop is corrected or cancelled"
+_SENT = "the write goes through, or the order is cancelled in the shop"
+
+KINDS: dict[str, Kind] = {
+    "system.unreadable": Kind(
+        "engineer",
+        Finder.READING,
+        "the system answers again; the next run asks it",
+        due_after=timedelta(hours=1),
+        subject_kind="system",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "thing.malformed": Kind(
+        "engineer",
+        Finder.MAPPING,
+        "a newer version of it can be read",
+        subject_kind="thing",
+        blocks=False,
+    ),
+    "order.malformed": _mapped("engineer", _READABLE),
+    "order.unknown_state": _mapped("engineer", _READABLE),
+    "order.total_untied": _mapped("finance", _READABLE),
+    "order.invalid": _mapped("engineer", _READABLE),
+    "customer.malformed": _mapped("engineer", _READABLE),
+    "order.store_unknown": _judged("engineer", "the configuration says where the store's go"),
+    "order.sku_missing": _judged("operations", "the line in the shop names a SKU"),
+    "order.sku_unknown": _judged("operations", _ITEM),
+    "order.sku_inactive": _judged("operations", _ITEM),
+    "order.sku_ambiguous": _judged("operations", _ITEM),
+    "order.tax_unmapped": _judged("finance", "the store's `taxes` in the configuration name it"),
+    "order.tax_missing": _judged("finance", _ORDER, can_release=True),
+    "order.currency_not_allowed": _judged(
+        "finance", "the store's `currencies` in the configuration allow it"
+    ),
+    "order.total_negative": _judged("finance", _ORDER),
+    "order.total_zero": _judged("operations", _ORDER, can_release=True),
+    "order.quantity_zero": _judged("operations", _ORDER),
+    "order.no_lines": _judged("operations", _ORDER),
+    "order.address_missing": _judged("support", _ORDER, can_release=True),
+    "order.many_lines": _judged("operations", _ORDER, blocks=False),
+    "order.changed_after_acceptance": Kind(
+        "operations",
+        Finder.PLANNING,
+        "the shop wants again what the ERP holds, or the order is cancelled there",
+        blocks=False,
+        proof=Proof.ERP_ASKED,
+    ),
+    "order.vanished": Kind(
+        "operations",
+        Finder.MAPPING,
+        "the order is there again in the shop",
+        blocks=False,
+        can_release=True,
+    ),
+    "store.orders_vanished": Kind(
+        "engineer",
+        Finder.WATCHING,
+        "the shop has the orders again",
+        due_after=timedelta(hours=1),
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "webhook.unhealthy": Kind(
+        "engineer",
+        Finder.WATCHING,
+        "the next look finds the webhook active, with our address and secret",
+        due_after=timedelta(hours=4),
+        subject_kind="system",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "webhook.failing": Kind(
+        "engineer",
+        Finder.WATCHING,
+        "the webhook stays active from one look to the next",
+        due_after=timedelta(minutes=15),
+        subject_kind="system",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "order.stock_unconfirmed": Kind(
+        "operations",
+        Finder.SENDING,
+        "the order is cancelled",
+        blocks=False,
+        proof=Proof.ERP_ASKED,
+    ),
+    "erp.amount_differs": _sent("finance", _SENT),
+    # Technical faults, not rules of the business.
+    "erp.given_up": _sent("engineer", _SENT),
+    "erp.contract_broken": _sent("engineer", _SENT),
+}
+#: ERPs refuse for reasons of their own; the mappers name them.
+ERP_TROUBLE = _sent("operations", _SENT)
+
+#: Told when a version says that the order is gone; unlike the others it is no fault of a payload.
+VANISHED = "order.vanished"
+MAPPING_CODES = [
+    code
+    for code, kind in KINDS.items()
+    if kind.found_by == Finder.MAPPING and kind.subject_kind == "order" and code != VANISHED
+]
+VALIDATION_CODES = [code for code, kind in KINDS.items() if kind.found_by == Finder.VALIDATION]
+#: What begins so is found, and ended again, by sending alone.
+SENDING_CODES = "erp."
+
+
+def kind_of(code: str) -> Kind:
+    """The kind of a code; one that nobody entered here is a mistake."""
+    found = known(code)
+    if found is None:
+        raise LookupError(f"no kind of exception is called {code!r}")
+    return found
+
+
+def known(code: str) -> Kind | None:
+    """The kind of a code; None for one of another version of this program."""
+    return KINDS.get(code) or (ERP_TROUBLE if code.startswith(SENDING_CODES) else None)
+
+
+def due_after(kind: Kind, hours: float | None, by_role: Mapping[str, float]) -> timedelta:
+    """How long it may be open: what the deployment says of its owner, of all, else its own time."""
+    said = by_role.get(kind.owner_role, hours)
+    return kind.due_after if said is None else timedelta(hours=said)
+
+
+def what_ends(
+    code: str, exception_id: int, *, can_release: bool, is_parked: bool = False
+) -> list[str]:
+    """What ends an open exception, a sentence for each way."""
+    kind, command = known(code), "`sync-assets exceptions"
+    ways = [f"Closes by itself when {kind.ends}."] if kind else []
+    if is_parked:
+        ways.append(f"Retry with {command} retry {exception_id}` once its cause is mended.")
+    if can_release:
+        ways.append(
+            f"Release with {command} release {exception_id} --reason …`: it goes on as it is, "
+            "until it changes again."
+        )
+    if kind and kind.proof and not is_parked:
+        ways.append(
+            f"Resolve with {command} resolve {exception_id} --reason …` if it was mended outside; "
+            f"{_PROOFS[kind.proof]}."
+        )
+    return ways or ["Ends with the version of this program that opened it."]
+
+
+_PROOFS = {
+    Proof.LOOKED_AGAIN: "if it was not, the next run opens it again",
+    Proof.ERP_ASKED: "the ERP is asked first",
+}
+
+
+def why_unresolvable(code: str, exception_id: int, *, is_parked: bool) -> str | None:
+    """Why a person must not close it by hand, and what to do instead; None if they may."""
+    kind = known(code)
+    if is_parked:
+        return (
+            "its write is parked. Send it with `sync-assets exceptions retry "
+            f"{exception_id}`, or cancel the order in the shop; either ends the exception"
+        )
+    if kind is None or kind.proof is None:
+        ends = kind.ends if kind else "the version of this program that opened it says so"
+        return f"nothing would open it again if it was not mended. It closes by itself when {ends}"
+    return None
