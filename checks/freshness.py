@@ -1,15 +1,42 @@
-"""Whether we still hear from every store: how long ago each stream was read to its end."""
+"""Whether we still hear from every store: how long ago each stream was read to its end, and how
+long an asset may go without a new materialization.
+"""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import dagster as dg
 
+from resources.settings import Settings
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
-from sync_assets.orders.assets import RAW_ORDERS
+from sync_assets.orders.assets import RAW_ORDERS, core_key
 
 LATE_AFTER = timedelta(minutes=15)
+#: Dagster looks at windows of a minute or more.
+SHORTEST = timedelta(minutes=1)
+
+
+def stated(assets: Sequence[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
+    """The same assets, those an order passes with a freshness policy: late, then broken."""
+    promised = timedelta(minutes=settings.service_levels.order_acceptance_minutes)
+    warn = max(promised / 2, SHORTEST)
+    policy = dg.FreshnessPolicy.time_window(
+        fail_window=max(promised, 2 * SHORTEST, warn + SHORTEST), warn_window=warn
+    )
+    on_the_way = {RAW_ORDERS, core_key("orders"), *_receipts(settings)}
+
+    def with_policy(spec: dg.AssetSpec) -> dg.AssetSpec:
+        if spec.key not in on_the_way:
+            return spec
+        return spec.replace_attributes(freshness_policy=policy)
+
+    return list(dg.map_asset_specs(with_policy, assets))
+
+
+def _receipts(settings: Settings) -> set[dg.AssetKey]:
+    return {dg.AssetKey(["receipt", kind, "sales_orders"]) for kind in settings.erp_kinds()}
 
 
 @dg.asset_check(

@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from resources.errors import RemoteError
 from resources.settings import SettingsError
-from resources.store.exceptions import NotReleasable
+from resources.store.exceptions import NotPossible
 from resources.store.postgres import DatabaseUnavailable
 from sync_assets.ops.host import NotReady
 from sync_assets.ops.report import plain
@@ -36,7 +37,7 @@ def clearly() -> Iterator[None]:
     """Turn what a person can mend into one sentence and exit code 2."""
     try:
         yield
-    except (DatabaseUnavailable, SettingsError, NotReady, NotReleasable) as fault:
+    except (DatabaseUnavailable, SettingsError, NotReady, NotPossible) as fault:
         fail(str(fault))
     except RemoteError as fault:
         fail(f"{fault} ({fault.remedy.value.replace('_', ' ')})")
@@ -54,18 +55,28 @@ def answer(value: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 def table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None) -> None:
     """Print rows as a table; nothing for none."""
-    if not rows:
-        return
+    if rows:
+        page().print(laid_out(title, rows, columns))
+
+
+def page() -> Console:
+    """Where tables go: in a file or a pipe there is no edge to squeeze the columns against."""
+    return out if out.is_terminal else Console(highlight=False, width=200, file=out.file)
+
+
+def laid_out(
+    title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None
+) -> Table:
+    """Rows as a table; a `Text` keeps its colour."""
     names = list(columns or rows[0])
     shown = Table(title=title, title_justify="left", header_style="bold", title_style="bold")
     for name in names:
         number = isinstance(plain(rows[0].get(name)), int | float) or name.endswith("total")
         shown.add_column(name.replace("_", " "), justify="right" if number else "left")
     for row in rows:
-        shown.add_row(*[escape(_text(row.get(name))) for name in names])
-    # In a file or a pipe there is no edge to squeeze the columns against.
-    page = out if out.is_terminal else Console(highlight=False, width=200, file=out.file)
-    page.print(shown)
+        cells = [row.get(name) for name in names]
+        shown.add_row(*[one if isinstance(one, Text) else escape(_text(one)) for one in cells])
+    return shown
 
 
 def _text(value: Any) -> str:
