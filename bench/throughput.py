@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any
 
 from resources import settings
-from resources.sandbox import baskets, world
+from resources.sandbox import baskets, deployment, world
 from resources.sandbox.shop_order import STORES
 from resources.store import postgres
 from resources.store.engine import engine_for
@@ -29,41 +29,15 @@ from sync_assets.ops import host
 from sync_assets.orders import mapping, planning, reading, sending
 
 
-def deployment() -> settings.Settings:
-    """The three demo stores and the stand-in ERP."""
-    stores = {
-        name: {
-            "url": f"http://{name}.test",
-            "key": "ck_test",
-            "secret": "cs_test",
-            "erp": "odoo",
-            "company": store.company,
-            "warehouse": store.warehouse,
-            "currencies": [store.currency],
-            "taxes": {store.tax.code: store.erp_tax},
-            "lag_seconds": 0,
-        }
-        for name, store in STORES.items()
-    }
-    erp = {
-        "kind": "odoo",
-        "url": "http://odoo.test",
-        "database": "erp",
-        "login": "sync",
-        "api_key": "key",
-    }
-    return settings.parse(
-        {"stores": stores, "erps": {"odoo": erp}, "backfill_from": "2010-01-01T00:00:00+00:00"}
-    )
-
-
 def main() -> None:
     """Measure and tell."""
     wanted = _arguments()
     place = _database()
     built = world.build(islice(baskets.orders(wanted.orders), wanted.orders), _now)
     transports = {name: one.transport() for name, one in built.standins().items()}
-    systems = Systems(deployment(), engine_for(place), transports=transports)
+    urls = {name: f"http://{name}.test" for name in transports}
+    said = settings.parse(deployment.deployment(urls, store_options={"lag_seconds": 0}))
+    systems = Systems(said, engine_for(place), transports=transports)
     before = _peak_mib()
     steps: list[tuple[str, Callable[[], Any]]] = [
         ("raw", lambda: [reading.changed_orders(systems, store, "bench") for store in STORES]),

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from resources import settings
+from resources.sandbox import deployment as sandbox
 from resources.sandbox.odoo import OdooStandIn
 from resources.sandbox.woocommerce import WooCommerceStandIn
 from resources.sandbox.woocommerce_shelf import packed
@@ -181,27 +182,17 @@ class World:
 def deployment() -> settings.Settings:
     """The configuration of the small world."""
     stores = {
-        name: {
-            "url": f"https://{name}.test",
-            "key": "ck_test",
-            "secret": "cs_test",
-            "erp": "odoo",
-            "company": company,
-            "warehouse": warehouse,
-            "currencies": [currency],
-            "taxes": {code: tax},
-            "lag_seconds": 0,
-        }
+        name: sandbox.store(
+            f"https://{name}.test",
+            company=company,
+            warehouse=warehouse,
+            currency=currency,
+            taxes={code: tax},
+            lag_seconds=0,
+        )
         for name, (currency, _, company, warehouse, code, _, tax, _) in STORES.items()
     }
-    erp = {
-        "kind": "odoo",
-        "url": "https://odoo.test",
-        "database": "erp",
-        "login": "sync",
-        "api_key": "key",
-        "batch": 10,
-    }
+    erp = sandbox.odoo("https://odoo.test", batch=10)
     return settings.parse(
         {"stores": stores, "erps": {"odoo": erp}, "backfill_from": "2026-01-01T00:00:00+00:00"}
     )
