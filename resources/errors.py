@@ -2,7 +2,10 @@
 
     RemoteError
     ├── TryAgain            the call had no effect, a later one may succeed
-    │   └── Throttled       ... and the system said how long to wait
+    │   ├── Throttled       ... and the system said how long to wait
+    │   └── NotAsked        ... because we did not even call, on purpose
+    │       ├── Paused      a person said so
+    │       └── CircuitOpen it failed too often; a probe goes later
     ├── SignInAgain         the credentials were not accepted
     ├── Refused             the system understood and said no
     │   └── Missing         ... because the thing is not there
@@ -12,6 +15,7 @@
 Retrying, parking and looking up are decided elsewhere, from `remedy`.
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -55,6 +59,24 @@ class Throttled(TryAgain):
     ) -> None:
         super().__init__(system, message, **detail)
         self.after_seconds = after_seconds
+
+
+class NotAsked(TryAgain):
+    """We did not call, on purpose; there is no use in trying before `until`, if that is known."""
+
+    def __init__(
+        self, system: str, message: str, *, until: datetime | None = None, **detail: str | None
+    ) -> None:
+        super().__init__(system, message, **detail)
+        self.until = until
+
+
+class Paused(NotAsked):
+    """A person paused the system; it is meant, and nothing is wrong."""
+
+
+class CircuitOpen(NotAsked):
+    """The system failed too often in a row; the next probe goes at `until`."""
 
 
 class SignInAgain(RemoteError):

@@ -1,10 +1,10 @@
 """The one way out: an `httpx.Client` with timeouts, limits, pacing, retries of safe calls and
-errors named by remedy. What a system's words mean stays in its client under `systems/`.
+errors named by remedy. What a system's words mean stays in its client under `systems/`; what a gate
+knows about the account, and where it keeps it, is the gate's own.
 """
 
 import json
 import logging
-import re
 import threading
 import time
 import uuid
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,12 +23,15 @@ import tenacity
 from resources.errors import (
     ContractBroken,
     Missing,
+    NotAsked,
     Refused,
+    RemoteError,
     SignInAgain,
     Throttled,
     TryAgain,
     UnknownOutcome,
 )
+from resources.limits import retry_after
 
 log = logging.getLogger("sync_assets.http")
 
@@ -37,6 +40,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _correlation: ContextVar[str | None] = ContextVar("correlation", default=None)
+_lane: ContextVar[str] = ContextVar("lane", default="order")
 
 
 @contextmanager
@@ -54,6 +58,50 @@ def correlation_id() -> str:
     return _correlation.get() or uuid.uuid4().hex
 
 
+@contextmanager
+def in_lane(name: str) -> Iterator[None]:
+    """Let the calls made inside wait with those of this lane; `stock` never behind `catalog`."""
+    token = _lane.set(name)
+    try:
+        yield
+    finally:
+        _lane.reset(token)
+
+
+def lane() -> str:
+    """The lane of the calls made now."""
+    return _lane.get()
+
+
+class Outcome(StrEnum):
+    """What one call says about the system, not about the thing it was for."""
+
+    ANSWERED = "answered"
+    #: It is there, and failed all the same.
+    FAILED = "failed"
+    THROTTLED = "throttled"
+    AWAY = "away"
+
+
+class Gate(Protocol):
+    """What every call of an account passes, each attempt of it."""
+
+    def before(self) -> None:
+        """Wait for the call's turn, or raise what keeps it from going."""
+
+    def after(
+        self,
+        outcome: Outcome,
+        headers: Mapping[str, str],
+        seconds: float,
+        fault: RemoteError | None = None,
+    ) -> None:
+        """Take note of how a call ended; a call whose process died is not told."""
+
+    def close(self) -> None:
+        """Write down what was only remembered."""
+
+
 @dataclass(frozen=True)
 class Manners:
     """How we treat one account of one system."""
@@ -68,7 +116,7 @@ class Manners:
 
 
 class Transport(httpx.BaseTransport):
-    """Paces, retries safe calls and turns transport faults and statuses into our errors.
+    """Asks its gate, retries safe calls and turns transport faults and statuses into our errors.
 
     A call is safe when its method is, or when the client says so with the request extension
     `safe` (JSON-RPC reads are POSTs). An unsafe call is repeated only when it never left or was
@@ -82,19 +130,34 @@ class Transport(httpx.BaseTransport):
         manners: Manners,
         sleep: Callable[[float], None],
         clock: Callable[[], float],
+        gate: Gate,
     ) -> None:
-        self.system, self.inner, self.manners, self.sleep = system, inner, manners, sleep
-        self.pace = Pace(manners.calls_per_second, sleep, clock)
+        self.system, self.inner, self.manners, self.gate = system, inner, manners, gate
+        self.sleep, self.clock = sleep, clock
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return self._retrying()(self._once, request)
 
     def close(self) -> None:
         self.inner.close()
+        self.gate.close()
 
     def _once(self, request: httpx.Request) -> httpx.Response:
-        self.pace.wait()
+        self.gate.before()
         request.headers.setdefault("X-Correlation-ID", correlation_id())
+        began, headers = self.clock(), httpx.Headers()
+        try:
+            response = self._answered(request)
+            headers = response.headers
+            self._judge(request, response)
+        except RemoteError as fault:
+            self.gate.after(_outcome(fault), headers, self.clock() - began, fault)
+            raise
+        outcome = Outcome.FAILED if response.status_code >= 500 else Outcome.ANSWERED
+        self.gate.after(outcome, headers, self.clock() - began)
+        return response
+
+    def _answered(self, request: httpx.Request) -> httpx.Response:
         try:
             response = self.inner.handle_request(request)
             try:
@@ -107,7 +170,7 @@ class Transport(httpx.BaseTransport):
             # What a write did is not known either when its answer cannot be unpacked.
             kind = ContractBroken if is_safe(request) else UnknownOutcome
             raise kind(self.system, f"unreadable answer: {fault}") from fault
-        return self._judged(request, response)
+        return response
 
     def _lost(self, request: httpx.Request, fault: httpx.TransportError) -> Exception:
         where = f"{request.method} {request.url.host}:{request.url.port or ''}".rstrip(":")
@@ -115,7 +178,7 @@ class Transport(httpx.BaseTransport):
             return TryAgain(self.system, f"cannot reach {where} ({type(fault).__name__})")
         return UnknownOutcome(self.system, f"no answer from {where} ({type(fault).__name__})")
 
-    def _judged(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    def _judge(self, request: httpx.Request, response: httpx.Response) -> None:
         status = response.status_code
         reference = response.headers.get("X-Request-Id")
         pause = retry_after(response.headers)
@@ -127,7 +190,6 @@ class Transport(httpx.BaseTransport):
         if status in (502, 504):  # a gateway lost the answer to a write
             lost = f"answered {status}"
             raise UnknownOutcome(self.system, lost, code=str(status), reference=reference)
-        return response
 
     def _retrying(self) -> tenacity.Retrying:
         manners = self.manners
@@ -142,6 +204,8 @@ class Transport(httpx.BaseTransport):
 
     def _is_worth_waiting(self, fault: BaseException) -> bool:
         """Whether to try again within this call; a longer pause is for whoever called."""
+        if isinstance(fault, NotAsked):
+            return False
         pause = fault.after_seconds if isinstance(fault, Throttled) else None
         return isinstance(fault, TryAgain) and (pause or 0) <= self.manners.longest_wait_seconds
 
@@ -167,7 +231,7 @@ class _Wait(tenacity.wait.wait_base):
 
 
 class Pace:
-    """Keeps calls apart, so that even the first ones stay below the limit of the account."""
+    """The gate of one client without a database: calls are kept apart, from the first ones on."""
 
     def __init__(
         self,
@@ -179,7 +243,7 @@ class Pace:
         self.sleep, self.clock = sleep, clock
         self.lock, self.free_at = threading.Lock(), clock()
 
-    def wait(self) -> None:
+    def before(self) -> None:
         """Wait until the next call may go."""
         with self.lock:
             now = self.clock()
@@ -188,22 +252,29 @@ class Pace:
         if pause:
             self.sleep(pause)
 
+    def after(
+        self,
+        outcome: Outcome,
+        headers: Mapping[str, str],
+        seconds: float,
+        fault: RemoteError | None = None,
+    ) -> None:
+        """Nothing: one client alone sees its own answers."""
+
+    def close(self) -> None:
+        """Nothing is remembered."""
+
+
+def _outcome(fault: RemoteError) -> Outcome:
+    """What a fault on the way says about the system."""
+    if isinstance(fault, Throttled):
+        return Outcome.THROTTLED
+    return Outcome.AWAY if isinstance(fault, TryAgain | UnknownOutcome) else Outcome.FAILED
+
 
 def is_safe(request: httpx.Request) -> bool:
     """Whether repeating the request cannot change anything there."""
     return bool(request.extensions.get("safe", request.method in SAFE_METHODS))
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header; its date form counts from the answer's own `Date`."""
-    value = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", value):
-        return float(value)
-    try:
-        until, now = parsedate_to_datetime(value), parsedate_to_datetime(headers.get("Date", ""))
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one of them without a zone
-        return None
 
 
 def client(
@@ -216,9 +287,14 @@ def client(
     transport: httpx.BaseTransport | None = None,
     sleep: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    gate: Gate | None = None,
 ) -> httpx.Client:
-    """A client for one account of one system; `transport` stands in for the network in tests."""
-    manners = manners or Manners()
+    """A client for one account of one system; `transport` stands in for the network in tests.
+
+    Without a gate the client keeps its own calls apart and knows of nobody else's.
+    """
+    manners, sleep = manners or Manners(), sleep or time.sleep
+    gate = gate or Pace(manners.calls_per_second, sleep, clock)
     url = httpx.URL(base_url)
     if url.userinfo:  # httpx logs whole addresses
         auth = auth or (url.username, url.password)
@@ -231,7 +307,7 @@ def client(
         auth=auth,
         headers={"Accept-Encoding": "gzip", **(headers or {})},
         timeout=httpx.Timeout(manners.read_seconds, connect=manners.connect_seconds),
-        transport=Transport(system, inner, manners, sleep or time.sleep, clock),
+        transport=Transport(system, inner, manners, sleep, clock, gate),
         trust_env=False,
     )
 

@@ -4,22 +4,30 @@ Tests pass the plain objects; only the code location and the command line use th
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import httpx
 from sqlalchemy import Engine
 
 from resources import http
-from resources.settings import OdooErp, Settings, Store, TrytonErp, home
+from resources.settings import Account, OdooErp, Settings, TrytonErp, home
 from resources.store import postgres
+from resources.store.circuit import Rules
 from resources.store.engine import engine_for
+from resources.store.gate import StoreGate
+from resources.store.pace import Limit
 from resources.systems.odoo import Odoo
 from resources.systems.roles import Erp
 from resources.systems.tryton import Tryton
 from resources.systems.woocommerce import WooCommerce
+
+#: Seconds a probe may take beyond its call before another process sends one.
+PROBE_MARGIN = 10.0
 
 
 def utc_now() -> datetime:
@@ -37,6 +45,8 @@ class Systems:
     #: Stand-ins by system name instead of the network, in tests.
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     sleep: Callable[[float], None] | None = None
+    #: Off only where the database has not our schema yet: then nobody knows of the others' calls.
+    is_gated: bool = True
 
     @contextmanager
     def shop(self, name: str) -> Iterator[WooCommerce]:
@@ -80,7 +90,7 @@ class Systems:
     def _http(
         self,
         name: str,
-        account: Store | OdooErp | TrytonErp,
+        account: Account,
         auth: tuple[str, str] | None = None,
     ) -> httpx.Client:
         manners = http.Manners(
@@ -95,7 +105,43 @@ class Systems:
             auth=auth,
             transport=self.transports.get(name),
             sleep=self.sleep,
+            gate=self._gate(name, account, manners) if self.is_gated else None,
         )
+
+    def _gate(self, name: str, account: Account, manners: http.Manners) -> http.Gate:
+        """What every call to `name` passes, in whichever process; a new one for each client."""
+        return StoreGate(
+            self.engine,
+            name,
+            limit_of(self.settings, name),
+            Rules(
+                # One call that fails as often as it is tried is not yet a system that is away.
+                failures=max(account.breaker_failures, manners.attempts + 1),
+                seconds=account.breaker_seconds,
+                probe_seconds=manners.connect_seconds + manners.read_seconds + PROBE_MARGIN,
+            ),
+            now=self.now,
+            sleep=self.sleep or time.sleep,
+            patience_seconds=manners.longest_wait_seconds,
+        )
+
+
+def limit_of(settings: Settings, name: str) -> Limit:
+    """The limit of calls that `name` shares with every other name of the same real account."""
+    accounts: dict[str, Account] = {**settings.stores, **settings.erps}
+    same = {key: one for key, one in accounts.items() if _place(one) == _place(accounts[name])}
+    rates = [one.calls_per_second for one in same.values() if one.calls_per_second is not None]
+    return Limit(
+        min(same),
+        Decimal(str(min(rates))) if rates else None,
+        min(one.burst for one in same.values()),
+    )
+
+
+def _place(account: Account) -> tuple[str, str]:
+    """Where the other side counts our calls: by address, and by database where it has several."""
+    database = account.database if isinstance(account, OdooErp | TrytonErp) else ""
+    return account.url.rstrip("/").lower(), database
 
 
 def open_systems(settings: Settings) -> Systems:

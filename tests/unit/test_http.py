@@ -3,6 +3,7 @@
 import gzip
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 
 from resources import http
 from resources.errors import (
+    CircuitOpen,
     ContractBroken,
     Missing,
+    Paused,
     Refused,
     RemoteError,
     SignInAgain,
@@ -21,6 +24,7 @@ from resources.errors import (
     UnknownOutcome,
 )
 from resources.http import Manners
+from resources.limits import retry_after
 
 #: A function makes the answer anew, where it must not be read before it is sent.
 Answer = httpx.Response | Exception | Callable[[], httpx.Response]
@@ -225,13 +229,14 @@ DATE = "Mon, 02 Mar 2026 09:00:00 GMT"
         ({"Retry-After": "nan"}, None),
         ({"Retry-After": "²"}, None),
         ({"Retry-After": "soon"}, None),
+        ({"X-Retry-After": "9"}, 9.0),
         ({}, None),
     ],
 )
 def test_a_retry_after_header_is_read_or_overlooked(
     headers: Mapping[str, str], seconds: float | None
 ) -> None:
-    assert http.retry_after(headers) == seconds
+    assert retry_after(headers) == seconds
 
 
 def test_calls_are_kept_apart_from_the_first_on() -> None:
@@ -398,3 +403,113 @@ def test_no_proxy_of_the_environment_sees_our_calls(monkeypatch: pytest.MonkeyPa
 )
 def test_an_address_is_shown_without_user_password_and_query(url: str, shown: str) -> None:
     assert http.redacted_url(url) == shown
+
+
+# What a gate is told, and what it may forbid
+
+
+class Watch:
+    """A gate that remembers what it was told, and lets nobody through while it has a reason."""
+
+    def __init__(self, refusal: Exception | None = None) -> None:
+        self.refusal, self.asked, self.closed = refusal, 0, False
+        self.told: list[tuple[http.Outcome, float]] = []
+        self.lanes: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
+
+    def before(self) -> None:
+        self.asked += 1
+        self.lanes.append(http.lane())
+        if self.refusal is not None:
+            raise self.refusal
+
+    def after(
+        self,
+        outcome: http.Outcome,
+        headers: Mapping[str, str],
+        seconds: float,
+        fault: RemoteError | None = None,
+    ) -> None:
+        assert (fault is None) == (outcome in ("answered", "failed"))
+        self.told.append((outcome, seconds))
+        self.headers.append(headers)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (said(200), http.Outcome.ANSWERED),
+        (said(401), http.Outcome.ANSWERED),
+        (said(404), http.Outcome.ANSWERED),
+        (said(500), http.Outcome.FAILED),
+        (said(429), http.Outcome.THROTTLED),
+        (said(503, Retry_After="7"), http.Outcome.THROTTLED),
+        (said(503), http.Outcome.AWAY),
+        (said(502), http.Outcome.AWAY),
+        (httpx.ReadTimeout("late"), http.Outcome.AWAY),
+        (httpx.ConnectError("no way"), http.Outcome.AWAY),
+    ],
+)
+def test_a_gate_is_told_what_a_write_says_about_the_system(
+    answer: Answer, outcome: http.Outcome
+) -> None:
+    gate = Watch()
+    with client(Line(answer), gate=gate, manners={"attempts": 1}) as one, suppress(RemoteError):
+        one.post("/orders")
+    assert gate.told == [(outcome, 0.0)]
+    assert gate.closed
+
+
+def test_a_read_that_fails_over_there_says_that_the_system_is_away() -> None:
+    gate = Watch()
+    with pytest.raises(TryAgain):
+        client(Line(said(500)), gate=gate, manners={"attempts": 1}).get("/orders")
+    assert gate.told == [(http.Outcome.AWAY, 0.0)]
+
+
+def test_every_attempt_passes_the_gate() -> None:
+    gate = Watch()
+    line = Line(said(500), said(429, Retry_After="1"), httpx.Response(200))
+    client(line, gate=gate).get("/orders")
+    assert gate.asked == 3
+    assert [outcome.value for outcome, _ in gate.told] == ["away", "throttled", "answered"]
+    assert gate.headers[1]["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("kind", [Paused, CircuitOpen])
+def test_a_gate_that_is_shut_keeps_the_call_here_and_is_not_asked_twice(
+    kind: type[RemoteError],
+) -> None:
+    line, gate = Line(), Watch(kind("shop", "not now"))
+    with pytest.raises(kind, match="shop: not now"):
+        client(line, gate=gate).get("/orders")
+    assert (gate.asked, gate.told, line.requests, line.slept) == (1, [], [], [])
+
+
+def test_a_call_that_dies_with_its_process_is_not_told() -> None:
+    class Dead(BaseException):
+        pass
+
+    def die(request: httpx.Request) -> httpx.Response:
+        raise Dead
+
+    gate = Watch()
+    one = http.client("shop", "https://shop.test", transport=httpx.MockTransport(die), gate=gate)
+    with pytest.raises(Dead):
+        one.get("/orders")
+    assert gate.told == []
+
+
+def test_calls_wait_in_the_lane_they_are_made_in() -> None:
+    gate = Watch()
+    one = client(Line(), gate=gate)
+    one.get("/orders")
+    with http.in_lane("catalog"):
+        one.get("/items")
+        with http.in_lane("stock"):
+            one.get("/stock")
+        one.get("/items")
+    assert gate.lanes == ["order", "catalog", "stock", "catalog"]
