@@ -38,6 +38,9 @@ class Write:
     correlation_id: str
     #: An earlier attempt may have had an effect: its answer was lost, or its worker died.
     begun: bool = False
+    lane: int = LANES["order"]
+    #: When the trouble with it began; nothing if no attempt told anything bad about it yet.
+    first_failed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ where not exists (
 on conflict on constraint one_write_per_business_key do update
 set payload = excluded.payload, wanted_hash = excluded.wanted_hash,
     core_version = excluded.core_version, state = 'waiting', due_at = excluded.due_at,
-    attempts = case outbox.state when 'parked' then 1 else 0 end,
+    attempts = case outbox.state when 'parked' then 1 else 0 end, first_failed_at = null,
     error_class = null, error_text = null, updated_at = excluded.updated_at
 where (outbox.state in ('parked', 'refused', 'waiting')
        and outbox.wanted_hash <> excluded.wanted_hash)
@@ -132,7 +135,7 @@ def retry_parked(connection: Connection, system: str | None, thing_ref: str, now
         text(
             """
             update ops.outbox set state = 'waiting', attempts = least(attempts, 1), due_at = :now,
-                error_class = null, error_text = null, updated_at = :now
+                first_failed_at = null, error_class = null, error_text = null, updated_at = :now
             where (cast(:system as text) is null or system = :system)
               and thing_ref = :thing and state = 'parked'
             """
@@ -151,7 +154,7 @@ def lease(
     limit: int,
     hold: timedelta = timedelta(minutes=5),
 ) -> list[Write]:
-    """Take due writes, the urgent lane first; nothing while the system is paused."""
+    """Take due writes, the urgent lane first; nothing while the system must not be asked."""
     rows = read_rows(
         connection,
         """
@@ -159,10 +162,7 @@ def lease(
             select id, state from ops.outbox
             where system = :system and due_at <= :now
               and (state in ('waiting', 'unknown') or (state = 'leased' and lease_until <= :now))
-              and not exists (
-                select from ops.system s where s.system = :system
-                  and s.state in ('paused', 'circuit_open')
-                  and (s.until is null or s.until > :now))
+              and not ops.rests(:system, :now)
             order by lane, due_at, id limit :limit for update skip locked)
         update ops.outbox o
         set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
@@ -218,6 +218,9 @@ def settle(
                 update ops.outbox set state = :state, error_class = :error_class,
                     error_text = :error_text, due_at = coalesce(:due_at, due_at), updated_at = :now,
                     attempts = attempts - case when :counts then 0 else 1 end,
+                    first_failed_at = case when :counts and :state in
+                        ('waiting', 'unknown', 'parked') then coalesce(first_failed_at, :now)
+                        else first_failed_at end,
                     leased_by = null, lease_until = null
                 where id = :id and state = 'leased' and leased_by = :worker
                 """

@@ -14,7 +14,7 @@ from resources.store import exceptions, outbox
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
 from resources.wiring import Systems
-from sync_assets.orders.settling import SENDING_CODES
+from sync_assets.domain.exception_kinds import SENDING_CODES
 
 #: Documents held in memory at once.
 CHUNK = 500

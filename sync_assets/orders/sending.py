@@ -9,35 +9,37 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import ModuleType
 
-from resources.errors import Remedy, RemoteError, SignInAgain, Throttled, UnknownOutcome
-from resources.http import correlated
+from resources.errors import (
+    NotAsked,
+    Remedy,
+    RemoteError,
+    SignInAgain,
+    Throttled,
+    UnknownOutcome,
+)
+from resources.http import correlated, in_lane
 from resources.store import exceptions, outbox
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.store.outbox import Settled, Write
+from resources.store.systems import end_drain, standing, why_not
 from resources.systems.roles import Erp, Payload, References
 from resources.wiring import Systems
 from sync_assets.domain import planning
 from sync_assets.domain.money import digits_of, rounded
 from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.domain.planning import Route
+from sync_assets.domain.retries import RetryAt
 from sync_assets.domain.sales import SalesOrder, SeenOrder
 from sync_assets.mappers import ERP_MAPPERS
-from sync_assets.orders.mapping import exceptional
 from sync_assets.orders.planning import routes
 from sync_assets.orders.promotion import promote
-from sync_assets.orders.settling import (
-    GIVE_UP_AFTER,
-    LATER,
-    Outcome,
-    Sent,
-    Settler,
-    open_state,
-    pause_after,
-)
+from sync_assets.orders.settling import Outcome, Sent, Settler, open_state
+from sync_assets.orders.trouble import exceptional
 
 
 def send(
@@ -50,6 +52,9 @@ def send(
     """Send what is due to one ERP, batch by batch, until nothing is due."""
     total, worker = Sent(), f"{run_id or 'local'}/{uuid.uuid4().hex[:8]}"
     promote(systems, kind, erp)
+    if (rest := _why_not_now(systems, erp)) is not None:
+        total.faults[erp] = str(rest)
+        return total
     with systems.erp(erp) as client:
         sender = Sender(systems, kind, erp, client, run_id, worker)
         while not sender.is_away:
@@ -63,6 +68,7 @@ def send(
                     limit=systems.settings.erps[erp].batch,
                 )
             if not batch:
+                _end_drain(systems, erp)
                 return total
             try:
                 sender.batch(batch, total)
@@ -71,6 +77,23 @@ def send(
                 raise
             say(f"{erp}: {len(batch)} writes in {time.perf_counter() - started:.1f} s")
     return total
+
+
+def _why_not_now(systems: Systems, erp: str) -> NotAsked | None:
+    """Why the ERP must not be asked now: it is paused, or its circuit is open."""
+    with connected(systems.engine) as connection:
+        return why_not(standing(connection, erp), systems.now())
+
+
+def _end_drain(systems: Systems, erp: str) -> None:
+    with connected(systems.engine) as connection:
+        end_drain(connection, erp, systems.now())
+
+
+def _lane(writes: Sequence[Write]) -> str:
+    """The lane of a batch's calls: the most urgent one in it."""
+    first = min(write.lane for write in writes)
+    return next(name for name, number in outbox.LANES.items() if number == first)
 
 
 @contextmanager
@@ -98,7 +121,14 @@ class Sender:
         self.routes: dict[str, Route] = routes(self.systems.settings)
         #: The ERP answers nobody, or asked for time: there is no use in going on.
         self.is_away = False
-        self.settler = Settler(self.kind, self.erp, self.run_id, self.worker)
+        self.settler = Settler(
+            self.kind,
+            self.erp,
+            self.run_id,
+            self.worker,
+            self.systems.settings.service_levels,
+            timedelta(hours=self.systems.settings.erps[self.erp].retry_hours),
+        )
         self._references: References | None = None
 
     @property
@@ -112,13 +142,13 @@ class Sender:
         """Send one batch and settle every write of it."""
         outcomes = {write.thing_ref: Outcome(write, begun=write.begun) for write in writes}
         try:
-            with correlated(writes[0].correlation_id):
+            with correlated(writes[0].correlation_id), in_lane(_lane(writes)):
                 self._attempt(outcomes)
         except SignInAgain as error:
             self._give_back(outcomes.values(), error)
             raise
         except RemoteError as error:
-            total.faults[error.remedy] = str(error)
+            total.faults[self.erp if isinstance(error, NotAsked) else error.remedy] = str(error)
             if self._must_wait(error):
                 total.later += self._give_back(outcomes.values(), error)
                 return
@@ -145,7 +175,7 @@ class Sender:
     def _must_wait(self, error: RemoteError) -> bool:
         """Whether the ERP is busy, away or not itself; if not, these orders are at fault."""
         if error.remedy != Remedy.FIND_OUT and not self.is_away:
-            self.is_away = isinstance(error, Throttled) or not self._is_there()
+            self.is_away = isinstance(error, Throttled | NotAsked) or not self._is_there()
         return self.is_away
 
     def _is_there(self) -> bool:
@@ -158,13 +188,24 @@ class Sender:
     def _give_back(self, outcomes: Iterable[Outcome], error: RemoteError) -> int:
         """Return writes unjudged: the key or the system is at fault, not the orders."""
         now = self.systems.now()
-        due = now if isinstance(error, SignInAgain) else now + pause_after(error, LATER)
         kind, said = type(error).__name__, str(error)
         with connected(self.systems.engine) as connection:
             returned = [
-                Settled(o.write.id, open_state(o), kind, said, due, counts=False) for o in outcomes
+                Settled(
+                    o.write.id, open_state(o), kind, said, self._due(o, error, now), counts=False
+                )
+                for o in outcomes
             ]
             return outbox.settle(connection, returned, worker=self.worker, now=now)
+
+    def _due(self, outcome: Outcome, error: RemoteError, now: datetime) -> datetime | None:
+        """When a write that is not to blame is due again; one that nobody tried to send still is.
+
+        The state of the system keeps it until the pause is over or the next probe may go.
+        """
+        if isinstance(error, NotAsked):
+            return None
+        return self.settler.unjudged_until(outcome.write, error, now)
 
     def give_back(self, writes: Sequence[Write], error: RemoteError) -> None:
         """Return what is left of a batch that was broken off."""
@@ -303,8 +344,10 @@ class Sender:
         if order.state == "draft" and abs(off) <= planning.tolerance(route, len(document.lines)):
             order = self._with_rounding(outcome, document, order, off)
             off = rounded(document.total_amount - order.total_amount, digits)
-            if off and outcome.write.attempts < GIVE_UP_AFTER:
-                outcome.error = UnknownOutcome(self.erp, "the rounding line is not seen yet")
+            unseen = UnknownOutcome(self.erp, "the rounding line is not seen yet")
+            then = self.settler.next_try(outcome.write, unseen, self.systems.now())
+            if off and isinstance(then, RetryAt):
+                outcome.error = unseen
         outcome.seen = order
         if not off or outcome.error:
             return None
@@ -374,8 +417,9 @@ class Sender:
             exceptional(
                 problem,
                 fresh[remote_id].write.thing_ref,
+                self.systems.settings.service_levels,
                 version=fresh[remote_id].write.core_version,
-                sender=str((fresh[remote_id].write.payload or {}).get("number", "")),
+                sender_ref=str((fresh[remote_id].write.payload or {}).get("number", "")),
             )
             for remote_id in short
         ]

@@ -10,18 +10,34 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
-from resources.errors import Remedy, RemoteError, Throttled, UnknownOutcome
+from resources.errors import (
+    ContractBroken,
+    Refused,
+    RemoteError,
+    SignInAgain,
+    Throttled,
+    TryAgain,
+    UnknownOutcome,
+)
+from resources.settings import ServiceLevels
 from resources.store import exceptions, outbox, refs
 from resources.store.outbox import Settled, Write
+from sync_assets.domain import retries
+from sync_assets.domain.exception_kinds import SENDING_CODES
 from sync_assets.domain.orders import Problem
+from sync_assets.domain.retries import GiveUp, RetryAt, Trouble
 from sync_assets.domain.sales import SeenOrder
+from sync_assets.orders.trouble import exceptional
 
-#: Unknown and passing faults are tried again at once this often within a run, then later.
-QUICK_TRIES = 3
-GIVE_UP_AFTER = 12
-LATER = timedelta(minutes=1)
-#: What begins so is found, and ended again, by sending alone.
-SENDING_CODES = "erp."
+#: The first that fits.
+TROUBLES: dict[type[RemoteError], Trouble] = {
+    Throttled: Trouble.THROTTLED,
+    SignInAgain: Trouble.SIGN_IN,
+    Refused: Trouble.REFUSED,
+    ContractBroken: Trouble.CONTRACT_BROKEN,
+    UnknownOutcome: Trouble.UNKNOWN_OUTCOME,
+    TryAgain: Trouble.PASSING,
+}
 
 
 @dataclass
@@ -53,10 +69,9 @@ def open_state(outcome: Outcome) -> str:
     return "unknown" if outcome.begun else "waiting"
 
 
-def pause_after(error: RemoteError, least: timedelta) -> timedelta:
-    """How long to wait: at least as long as the system asked for."""
-    asked = error.after_seconds if isinstance(error, Throttled) else None
-    return max(least, timedelta(seconds=asked or 0))
+def trouble_of(error: RemoteError) -> Trouble:
+    """The kind of trouble an error is."""
+    return next((kind for one, kind in TROUBLES.items() if isinstance(error, one)), Trouble.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,40 @@ class Settler:
     erp: str
     run_id: str | None
     worker: str
+    levels: ServiceLevels
+    #: How long a write that fails for passing reasons is tried.
+    window: timedelta = retries.WINDOW
+
+    def next_try(self, write: Write, error: RemoteError, now: datetime) -> RetryAt | GiveUp:
+        """When a write that failed is tried again, or why it is not."""
+        return self._next(write, trouble_of(error), error, write.first_failed_at or now, now)
+
+    def unjudged_until(self, write: Write, error: RemoteError, now: datetime) -> datetime:
+        """When a write is due again that is not to blame: nobody answers, or not to us."""
+        trouble = trouble_of(error)
+        if trouble not in (Trouble.THROTTLED, Trouble.SIGN_IN):
+            trouble = Trouble.AWAY
+        found = self._next(write, trouble, error, now, now)
+        return found.moment if isinstance(found, RetryAt) else now
+
+    def _next(
+        self,
+        write: Write,
+        trouble: Trouble,
+        error: RemoteError,
+        first_failed_at: datetime,
+        now: datetime,
+    ) -> RetryAt | GiveUp:
+        return retries.next_try(
+            trouble,
+            write.attempts,
+            first_failed_at,
+            now,
+            write.lane,
+            error.after_seconds if isinstance(error, Throttled) else None,
+            f"{write.system}/{write.business_key}",
+            self.window,
+        )
 
     def settle(
         self,
@@ -85,7 +134,7 @@ class Settler:
         self._receipts(connection, [o for o in outcomes if o.state == "done"], now)
         self._mark_gone(connection, [o.write for o in outcomes if o.state == "gone"], now)
         subjects = [o.write.thing_ref for o in outcomes if o.state != "waiting"]
-        found = [self._exceptional(o) for o in outcomes if o.state == "parked"] + short
+        found = [self._exceptional(o, now) for o in outcomes if o.state == "parked"] + short
         exceptions.reconcile(
             connection,
             found,
@@ -114,33 +163,28 @@ class Settler:
         if error is None:
             error = UnknownOutcome(self.erp, "the order is not there yet")
             outcome.error = error
-        if error.remedy == Remedy.GIVE_TO_PERSON or write.attempts >= GIVE_UP_AFTER:
+        then = self.next_try(write, error, now)
+        if isinstance(then, GiveUp):
             return self._parked(outcome, type(error).__name__, str(error), total)
         total.later += 1
-        state = "unknown" if error.remedy == Remedy.FIND_OUT else open_state(outcome)
-        pause = timedelta() if write.attempts < QUICK_TRIES else LATER * 2 ** min(write.attempts, 6)
-        due = now + pause_after(error, pause)
-        return Settled(write.id, state, type(error).__name__, str(error), due)
+        state = "unknown" if isinstance(error, UnknownOutcome) else open_state(outcome)
+        return Settled(write.id, state, type(error).__name__, str(error), then.moment)
 
     def _parked(self, outcome: Outcome, kind: str, message: str, total: Sent) -> Settled:
         outcome.state = "parked"
         total.parked += 1
         return Settled(outcome.write.id, "parked", kind, message)
 
-    def _exceptional(self, outcome: Outcome) -> exceptions.Exceptional:
+    def _exceptional(self, outcome: Outcome, now: datetime) -> exceptions.Exceptional:
         write, error = outcome.write, outcome.error
-        given_up = error is not None and error.remedy != Remedy.GIVE_TO_PERSON
-        problem = outcome.problem or Problem(
-            "erp.given_up" if given_up else "erp.refused", write.operation, str(error)
-        )
+        code = retries.RULES[trouble_of(error) if error else Trouble.REFUSED].code
+        problem = outcome.problem or Problem(code, write.operation, str(error))
+        tried = retries.history(write.attempts, write.first_failed_at or now, now)
         payload = write.payload or {}
-        return exceptions.Exceptional(
-            problem.code,
+        return exceptional(
+            Problem(problem.code, problem.part, f"{problem.message} ({tried})"),
             write.thing_ref,
-            problem.message,
-            "finance" if problem.code == "erp.amount_differs" else "operations",
-            part=problem.part,
-            blocks=False,  # the parked write itself holds back what comes after it
+            self.levels,
             amount=Decimal(str(payload["total_amount"])) if "total_amount" in payload else None,
             currency=payload.get("currency"),
             sender_ref=payload.get("number"),

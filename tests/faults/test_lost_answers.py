@@ -124,7 +124,7 @@ def test_an_erp_that_stays_busy_is_not_asked_again_before_its_time(world: World)
     run(world)
     row = write(world, ref)
     assert row["error_class"] == "Throttled"
-    assert (row["due_at"] - row["updated_at"]).total_seconds() == 600
+    assert 600 <= (row["due_at"] - row["updated_at"]).total_seconds() < 900
     tried = world.erp.calls["sale.order.load"]
     run(world)
     assert world.erp.calls["sale.order.load"] == tried
@@ -216,7 +216,8 @@ def test_an_erp_that_is_down_is_asked_for_one_batch_only(world: World) -> None:
     world.plan()
     before = sum(world.erp.calls.values())
     world.send()
-    assert sum(world.erp.calls.values()) - before == 8  # four tries, and four to see if it is there
+    # Four tries, one to see if it is there, and then nobody asks it for a while.
+    assert sum(world.erp.calls.values()) - before == 5
     world.erp.faults.clear()
     recover(world)
     assert_all_is_well(world)
