@@ -19,9 +19,9 @@ from resources.store import raw
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
+from sync_assets.domain.exception_kinds import MAPPING_CODES
 from sync_assets.domain.money import digits_of, rounded
 from sync_assets.domain.orders import Rejected, Row, order_ref
-from sync_assets.domain.planning import MAPPING_CODES
 from sync_assets.domain.sales import SeenOrder
 from sync_assets.mappers import ERP_MAPPERS
 from sync_assets.orders.assets import core_key

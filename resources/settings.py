@@ -62,6 +62,8 @@ class Account(Part):
     breaker_failures: int = pydantic.Field(default=5, ge=1)
     breaker_seconds: float = pydantic.Field(default=30, gt=0)
     attempts: int = pydantic.Field(default=4, ge=1)
+    #: How long a write that fails for passing reasons is tried before a person gets it.
+    retry_hours: float = pydantic.Field(default=24, gt=0)
     read_seconds: float = pydantic.Field(default=60, gt=0)
 
 
@@ -214,6 +216,11 @@ class Settings(Part):
     service_levels: ServiceLevels = ServiceLevels()
     notify: Notify = Notify()
     retention: Retention = Retention()
+    #: Whether sensors and schedules run unless somebody turned them off in the UI;
+    #: `sync-assets up` turns them on.
+    automation: bool = False
+    #: How often customer accounts and the ERPs' items are read whole; they have no changes.
+    master_data_minutes: float = pydantic.Field(default=15, gt=0)
     backfill_from: INSTANT = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
 
     @pydantic.model_validator(mode="after")
@@ -268,13 +275,18 @@ def load(path: Path | None = None) -> Settings:
             raise SettingsError(f"SYNC_CONFIG names {path}, which does not exist.")
         return Settings()
     try:
-        return parse(tomllib.loads(path.read_text()))
+        return parse({**tomllib.loads(path.read_text()), **_overrides()})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path} is not TOML: {fault}") from fault
     except OSError as fault:
         raise SettingsError(f"{path} cannot be read: {fault.strerror}") from fault
     except SettingsError as fault:
         raise SettingsError(f"{path}: {fault}") from fault
+
+
+def _overrides() -> dict[str, Any]:
+    """What the process that starts us decides, whatever the file says."""
+    return {"automation": True} if os.environ.get("SYNC_AUTOMATION") == "on" else {}
 
 
 def parse(data: dict[str, Any]) -> Settings:

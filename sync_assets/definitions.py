@@ -4,37 +4,69 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from checks import agreement, freshness, leftovers, schemas
+from checks import agreement, freshness, leftovers, schemas, service_levels
 from resources.settings import Settings, load
+from resources.store import presence
 from resources.wiring import Systems, open_systems
-from sensors import deltas, nightly
+from sensors import alarms, deliveries, deltas, nightly, purges
+from sensors.webhooks import arrivals
 from sync_assets import jobs
 from sync_assets.orders import assets
+
+#: Every event is stored on the instance; a terminal needs what a person would read.
+TERSE = dg.colored_console_logger.configured(
+    lambda config: config, config_schema={"log_level": dg.Field(str, default_value="INFO")}
+)
 
 
 def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definitions:
     """All definitions; without `systems`, each run opens the configured ones and closes them."""
 
-    @dg.resource(description="Stores, ERPs, our database and the clock")
-    def opened(_: dg.InitResourceContext) -> Iterator[Systems]:
-        own = open_systems(settings)
-        try:
-            yield own
-        finally:
-            own.engine.dispose()
+    kept: list[Systems] = []
 
+    @dg.resource(description="Stores, ERPs, our database and the clock")
+    def opened(context: dg.InitResourceContext) -> Iterator[Systems]:
+        if context.run is None:
+            # A sensor looks every second and is not at work: one engine serves its process.
+            if not kept:
+                kept.append(systems or open_systems(settings))
+            yield kept[0]
+            return
+        own = systems or open_systems(settings)
+        try:
+            with presence.held(own.engine, context.run.job_name, own.now()):
+                yield own
+        finally:
+            if systems is None:
+                own.engine.dispose()
+
+    own_jobs, purge = jobs.build(settings), purges.job()
     return dg.Definitions(
-        assets=assets.build(settings),
+        assets=freshness.stated(assets.build(settings), settings),
         asset_checks=[
             *schemas.build(),
             *agreement.build(settings),
             freshness.every_store_was_heard,
             leftovers.nothing_is_overdue,
+            service_levels.build(),
         ],
-        jobs=jobs.build(settings),
-        sensors=[deltas.build(jobs.ORDERS)],
-        schedules=[nightly.build(jobs.COMPARE)],
-        resources={"systems": systems if systems is not None else opened},
+        jobs=[*own_jobs, purge],
+        loggers={"console": TERSE},
+        sensors=[
+            *arrivals.build(jobs.ORDERS_NOW, is_on=settings.automation),
+            *deltas.build(settings, jobs.ORDERS_NOW, jobs.MASTER_DATA, is_on=settings.automation),
+            deliveries.build(is_on=settings.automation),
+            *alarms.build(
+                settings,
+                [job.name for job in own_jobs] + [purge.name],
+                jobs.comparison_keys(settings.erp_kinds()),
+            ),
+        ],
+        schedules=[
+            *nightly.build(jobs.COMPARE, jobs.SCAN, is_on=settings.automation),
+            purges.build(is_on=settings.automation),
+        ],
+        resources={"systems": opened},
     )
 
 

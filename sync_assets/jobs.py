@@ -1,4 +1,4 @@
-"""Jobs: the orders of all stores, from shop to ERP; a dry run of it; and history by day."""
+"""Jobs: the orders of all stores, from shop to ERP, at once or whole; a dry run; history by day."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,22 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from resources.settings import Settings
-from sync_assets.orders.assets import HOLDS, RAW_ORDERS_BY_DAY, core_key
+from sync_assets.orders import scan
+from sync_assets.orders.assets import (
+    CORE_ORDER_TABLES,
+    HOLDS,
+    RAW_ORDERS,
+    RAW_ORDERS_BY_DAY,
+    core_key,
+)
+from sync_assets.outcomes import URGENT
 
 ORDERS = "orders"
+ORDERS_NOW = "orders_now"
+MASTER_DATA = "master_data"
 DRY_RUN = "orders_dry_run"
 COMPARE = "orders_compare"
+SCAN = "orders_scan"
 BACKFILL = "orders_backfill"
 #: Whatever is independent runs one after the other: our own connections and the ERP's limits
 #: are worth more than a second, and a run's process starts only once.
@@ -23,15 +34,33 @@ def build(settings: Settings) -> list[JobSpec]:
     """The jobs of a deployment."""
     kinds = settings.erp_kinds()
     compare = comparisons(kinds)
-    live = dg.AssetSelection.groups("orders") - dg.AssetSelection.assets(RAW_ORDERS_BY_DAY)
-    receipts = _prefixed("receipt", kinds)
     by_day, holds = dg.AssetSelection.assets(RAW_ORDERS_BY_DAY), dg.AssetSelection.assets(HOLDS)
+    live = dg.AssetSelection.groups("orders") - dg.AssetSelection.assets(
+        RAW_ORDERS_BY_DAY, scan.KEY
+    )
+    receipts = _prefixed("receipt", kinds)
     return [
         dg.define_asset_job(
             ORDERS,
             live - compare,
             executor_def=EXECUTOR,
             description="Read what changed, map, validate, plan and send.",
+        ),
+        dg.define_asset_job(
+            ORDERS_NOW,
+            urgent(kinds),
+            executor_def=EXECUTOR,
+            tags={URGENT: "true"},
+            description="What deliveries name and what is due, from shop to ERP, within seconds; "
+            "master data is left to its own job.",
+        ),
+        dg.define_asset_job(
+            MASTER_DATA,
+            # What urgent runs leave out is checked here, the service levels among it.
+            (live - compare - urgent(kinds)) | holds,
+            executor_def=EXECUTOR,
+            description="Customer accounts, order notes and the ERPs' items; then every held order "
+            "is judged again, and the service levels are looked at.",
         ),
         dg.define_asset_job(
             DRY_RUN,
@@ -46,6 +75,13 @@ def build(settings: Settings) -> list[JobSpec]:
             description="Ask shops and ERPs for what they hold and compare all sides.",
         ),
         dg.define_asset_job(
+            SCAN,
+            dg.AssetSelection.assets(scan.KEY),
+            executor_def=EXECUTOR,
+            description="What nobody tells: orders deleted for good, and ids we never saw. A run "
+            "of the orders follows by itself.",
+        ),
+        dg.define_asset_job(
             BACKFILL,
             # Holds belong to the orders job: it has read the ERP's items, this one may come first.
             by_day.downstream() - holds - _prefixed("plan", kinds) - receipts - compare,
@@ -56,9 +92,23 @@ def build(settings: Settings) -> list[JobSpec]:
     ]
 
 
+def urgent(kinds: Sequence[str]) -> dg.AssetSelection:
+    """What an order passes on its way from the shop to the ERP, and what a plan asks of it."""
+    tables = [core_key(name) for name in CORE_ORDER_TABLES]
+    passed = dg.AssetSelection.assets(RAW_ORDERS, HOLDS, *tables)
+    sent = _prefixed("plan", kinds) | _prefixed("receipt", kinds)
+    schemas = [dg.AssetCheckKey(key, f"{key.path[-1]}_keep_their_schema") for key in tables]
+    return (passed | sent).without_checks() | dg.AssetSelection.checks(*schemas)
+
+
 def comparisons(kinds: Sequence[str]) -> dg.AssetSelection:
     """The checks that read whole systems again: too dear for every run."""
-    return dg.AssetSelection.checks(
+    return dg.AssetSelection.checks(*comparison_keys(kinds))
+
+
+def comparison_keys(kinds: Sequence[str]) -> list[dg.AssetCheckKey]:
+    """Keys of the checks that compare whole systems."""
+    return [
         dg.AssetCheckKey(core_key("orders"), "shop_and_core_agree"),
         *[
             dg.AssetCheckKey(
@@ -66,7 +116,7 @@ def comparisons(kinds: Sequence[str]) -> dg.AssetSelection:
             )
             for kind in kinds
         ],
-    )
+    ]
 
 
 def _prefixed(layer: str, kinds: Sequence[str]) -> dg.AssetSelection:

@@ -1,4 +1,4 @@
-"""How a step's end is told to Dagster: results with counts, failures with what to do next."""
+"""What a step is told by its run, and how its end is told: counts, failures, what to do next."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,8 @@ import dagster as dg
 from resources.errors import Remedy, RemoteError
 from resources.store.postgres import DatabaseUnavailable
 
+#: A run with this tag does what is due and new, and is handed to a warm worker where one is alive.
+URGENT = "sync/urgent"
 NEXT = {
     Remedy.RETRY: "It passes by itself; the next run tries again.",
     Remedy.SIGN_IN: "Check the key, user and password of this system, then run again.",
@@ -35,6 +37,11 @@ def told() -> Iterator[None]:
         ) from error
     except DatabaseUnavailable as error:
         raise dg.Failure(description=str(error)) from error
+
+
+def is_urgent(context: dg.AssetExecutionContext) -> bool:
+    """Whether this run is one of many a minute, which leave out what was done a moment ago."""
+    return URGENT in context.run.tags
 
 
 def counted(**counts: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Each stands under its own path; a JSON door beside them lets another process pla
 stand-in answers is its own business.
 """
 
+import asyncio
 import json
 import socket
 import threading
@@ -32,8 +33,13 @@ HangUp = Callable[[Scope], None]
 
 
 @contextmanager
-def serve(standins: Mapping[str, StandIn], port: int = 0) -> Iterator[dict[str, str]]:
-    """Serve stand-ins on 127.0.0.1 and yield their base URLs by name; port 0 takes a free one."""
+def serve(
+    standins: Mapping[str, StandIn], port: int = 0, delays: Mapping[str, float] | None = None
+) -> Iterator[dict[str, str]]:
+    """Serve stand-ins on 127.0.0.1 and yield their base URLs by name; port 0 takes a free one.
+
+    `delays` are the seconds a system takes for any answer, by name.
+    """
     server: uvicorn.Server
 
     def hang_up(scope: Scope) -> None:
@@ -41,7 +47,7 @@ def serve(standins: Mapping[str, StandIn], port: int = 0) -> Iterator[dict[str, 
             if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
                 connection.transport.abort()
 
-    server = uvicorn.Server(_config(application(standins, hang_up)))
+    server = uvicorn.Server(_config(application(standins, hang_up, delays or {})))
     with socket.create_server((HOST, port)) as door:
         # asyncio does so only for sockets that name their protocol; an answer sent in two parts
         # would wait 40 ms for the first one's acknowledgement.
@@ -57,9 +63,13 @@ def serve(standins: Mapping[str, StandIn], port: int = 0) -> Iterator[dict[str, 
             thread.join()
 
 
-def application(standins: Mapping[str, StandIn], hang_up: HangUp) -> Starlette:
+def application(
+    standins: Mapping[str, StandIn], hang_up: HangUp, delays: Mapping[str, float]
+) -> Starlette:
     """The stand-ins and their control door as an ASGI application."""
-    doors = {name: Door(standin, hang_up) for name, standin in standins.items()}
+    doors = {
+        name: Door(standin, hang_up, delays.get(name, 0.0)) for name, standin in standins.items()
+    }
 
     async def control(request: Request) -> Response:
         door = doors.get(request.path_params["name"])
@@ -75,8 +85,9 @@ def application(standins: Mapping[str, StandIn], hang_up: HangUp) -> Starlette:
 class Door:
     """Hands one stand-in its calls, one at a time, however many connections there are."""
 
-    def __init__(self, standin: StandIn, hang_up: HangUp) -> None:
-        self.standin, self.hang_up, self.lock = standin, hang_up, threading.Lock()
+    def __init__(self, standin: StandIn, hang_up: HangUp, delay: float = 0.0) -> None:
+        self.standin, self.hang_up, self.delay = standin, hang_up, delay
+        self.lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or close its connection when the stand-in says it was cut.
@@ -84,6 +95,8 @@ class Door:
         Over a wire a cut before the effect cannot be told from one after it, by anyone.
         """
         request = await _request(Request(scope, receive))
+        if self.delay:
+            await asyncio.sleep(self.delay)
         try:
             answer = await run_in_threadpool(self._handle, request)
         except httpx.TransportError:

@@ -28,12 +28,12 @@ def all_or_nothing(connection: Connection) -> Iterator[None]:
             yield
     except (psycopg.Error, DBAPIError) as fault:
         cause = fault.orig if isinstance(fault, DBAPIError) else fault
-        if not isinstance(cause, psycopg.Error) or not _is_of_rows(cause):
+        if not isinstance(cause, psycopg.Error) or not is_of_rows(cause):
             raise
         raise Unstorable(cause.diag.message_primary or type(cause).__name__) from fault
 
 
-def _is_of_rows(fault: psycopg.Error) -> bool:
+def is_of_rows(fault: psycopg.Error) -> bool:
     """Whether other rows would do; a value the driver itself refuses has no code."""
     if fault.sqlstate is None:
         return isinstance(fault, psycopg.DataError)

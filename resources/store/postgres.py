@@ -5,7 +5,9 @@ SQLAlchemy 2.1 otherwise picks one that dagster-postgres cannot use.
 """
 
 import os
+import subprocess
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,6 +145,28 @@ def sentence(fault: Exception, url: URL) -> str:
         f"Postgres at {where} cannot be reached ({first}). Is it running, and is "
         "SYNC_DATABASE_URL right? Without that variable an embedded server is used."
     )
+
+
+def revive_embedded(folder: Path) -> bool:
+    """Start the embedded server in `folder` again if it died; whether it is back now.
+
+    A killed server's children take a moment to go; until then it cannot start: call again.
+    """
+    server = _server(folder)
+    if _answers(server.get_uri()):
+        return False
+    with warnings.catch_warnings(), suppress(RuntimeError, subprocess.CalledProcessError):
+        warnings.simplefilter("ignore")
+        server.start()
+    return _answers(server.get_uri())
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def stop_embedded(folder: Path) -> None:

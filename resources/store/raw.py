@@ -130,7 +130,8 @@ def unmapped(connection: Connection, table: str, limit: int) -> list[dict[str, A
             select source, resource_id from raw.{table} where mapped_at is null
             group by 1, 2 order by 1, 2 limit :limit
         )
-        select n.version, n.source, n.resource_id, n.changed_at, n.payload::text as payload
+        select n.version, n.source, n.resource_id, n.changed_at, n.via,
+            n.payload::text as payload
         from pending p cross join lateral (
             select * from raw.{table} r
             where r.source = p.source and r.resource_id = p.resource_id

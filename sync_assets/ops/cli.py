@@ -12,7 +12,20 @@ from resources.store import audit, raw
 from resources.store.engine import connected, engine_for, head, revision
 from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
-from sync_assets.ops import exceptions_commands, host, progress, report
+from sync_assets.ops import (
+    alerts_commands,
+    exceptions_commands,
+    host,
+    progress,
+    purge_commands,
+    receiver_commands,
+    replay_commands,
+    report,
+    services_commands,
+    status_commands,
+    systems_commands,
+    webhooks_commands,
+)
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
 from sync_assets.ops.shell import AsJson, Demo, databases, store_of
 
@@ -26,6 +39,14 @@ app = typer.Typer(
     "For your own systems write sync.toml (see docs/operating.md), then `sync-assets doctor`.",
 )
 app.add_typer(exceptions_commands.app, name="exceptions")
+app.add_typer(alerts_commands.app, name="alerts")
+app.add_typer(status_commands.app)
+app.add_typer(purge_commands.app)
+app.add_typer(receiver_commands.app)
+app.add_typer(replay_commands.app)
+app.add_typer(services_commands.app)
+app.add_typer(systems_commands.app)
+app.add_typer(webhooks_commands.app)
 
 
 def main() -> None:
@@ -114,7 +135,7 @@ def doctor(
             at = revision(engine)
             late = None if at == head() else f"at revision {at}, not {head()}: run with --create"
             found.append(_finding("database", late, host.shown(place.text(place.store))))
-            found += _systems(Systems(config, engine))
+            found += _systems(Systems(config, engine, is_gated=late is None))
             engine.dispose()
     answer({"healthy": all(f["ok"] for f in found), "findings": found}, as_json, _tell_doctor)
     if not all(f["ok"] for f in found):
@@ -156,29 +177,6 @@ def _tell_doctor(value: dict[str, Any]) -> None:
     for finding in value["findings"]:
         mark = "[green]✓[/green]" if finding["ok"] else "[red]✗[/red]"
         out.print(f"{mark} {finding['what']}: ", finding["told"], sep="", markup=True)
-
-
-@app.command()
-def status(demo: Demo = False, as_json: AsJson = False) -> None:
-    """Show how far each store was read, what waits to be sent, and what waits for a person."""
-    with clearly(), store_of(demo) as connection:
-        found = report.status(connection, utc_now())
-    answer(found, as_json, _tell_status)
-
-
-def _tell_status(found: dict[str, Any]) -> None:
-    if not found["streams"] and not found["orders"]:
-        out.print(
-            "Nothing was read yet. `sync-assets run` reads your stores; `sync-assets demo`"
-            " shows how it looks."
-        )
-        return
-    table("Read up to", found["streams"])
-    table("Orders", found["orders"])
-    table("Writes not done", found["outbox"])
-    table("Open exceptions", found["exceptions"])
-    failed = [check for check in found["checks"] if not check["passed"]]
-    table("Core tables whose last check failed", failed)
 
 
 @app.command()

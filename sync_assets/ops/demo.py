@@ -3,10 +3,7 @@
 Every run starts from empty databases of its own, so it shows the same every time.
 """
 
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,24 +12,29 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from checks.agreement import erp_agreement, shop_agreement
 from resources import settings
-from resources.sandbox.shop_order import STORES
+from resources.sandbox import deployment
 from resources.store import postgres
 from resources.store.engine import connected
 from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
-from sync_assets.domain.planning import MAPPING_CODES
-from sync_assets.ops import host, progress, report, runs
+from sync_assets.domain.exception_kinds import MAPPING_CODES
+from sync_assets.ops import host, live, progress, rehearsal, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
 #: The stand-ins take no others; a real ERP of the demo brings its own.
-SECRETS = {"DEMO_SHOP_KEY": "ck_test", "DEMO_SHOP_SECRET": "cs_test", "DEMO_ERP_KEY": "key"}
+SECRETS = {
+    "DEMO_SHOP_KEY": deployment.SHOP_KEYS[0],
+    "DEMO_SHOP_SECRET": deployment.SHOP_KEYS[1],
+    "DEMO_ERP_KEY": deployment.ERP_KEY,
+    "DEMO_WEBHOOK_SECRET": rehearsal.WEBHOOK_SECRET,
+}
 WATCH_EVERY = 3.0
+#: A shop's own job queue takes its time; this one is quick, so that what is seen is ours.
+DELIVER_EVERY = 0.5
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def run(wanted: Wanted) -> dict[str, Any]:
         summary = summarise(systems, world, ran, time.monotonic() - began, url)
         if not wanted.quiet and (wanted.stay or wanted.watch):
             tell(summary)
-            _linger(wanted, systems, url, lambda: runs.execute(defs, jobs.ORDERS, instance))
+            _linger(wanted, systems, place, url, say)
         return summary
 
 
@@ -96,46 +98,16 @@ def _fresh_databases() -> postgres.Databases:
 @contextmanager
 def _sandbox(wanted: Wanted) -> Iterator[dict[str, Any]]:
     """The stand-ins' process; yields what it said: addresses and what to expect."""
-    command = [sys.executable, "-m", "resources.sandbox.process"]
-    command += ["--erp", "odoo" if wanted.erp == "odoo" else ""]
+    options = ["--erp", "odoo" if wanted.erp == "odoo" else ""]
     if wanted.orders_file is None:
-        command += ["--orders", str(wanted.orders)]
+        options += ["--orders", str(wanted.orders)]
     else:
-        command += ["--orders-file", str(wanted.orders_file.resolve())]
-        command += ["--orders", str(wanted.orders)] if wanted.orders_given else []
+        options += ["--orders-file", str(wanted.orders_file.resolve())]
+        options += ["--orders", str(wanted.orders)] if wanted.orders_given else []
     if wanted.watch:
-        command += ["--watch", str(WATCH_EVERY)]
-    log = settings.home() / "logs" / "sandbox.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # Ctrl-C is ours to pass on
-        )
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                process.wait(10)
-                raise host.NotReady(f"The stand-ins did not start: {_last_line(log)}")
-            yield json.loads(line)
-        finally:
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"see {log}"
+        options += ["--watch", str(WATCH_EVERY), "--deliver", str(DELIVER_EVERY)]
+    with rehearsal.sandbox(options) as world:
+        yield world.said
 
 
 @contextmanager
@@ -147,13 +119,7 @@ def _erp(
         yield {
             "name": "odoo",
             "secrets": {},
-            "config": {
-                "kind": "odoo",
-                "url": world["urls"]["odoo"],
-                "database": "erp",
-                "login": "sync",
-                "api_key": "env:DEMO_ERP_KEY",
-            },
+            "config": deployment.odoo(world["urls"]["odoo"], api_key="env:DEMO_ERP_KEY"),
         }
         return
     cache = settings.home() / "tryton"
@@ -189,29 +155,18 @@ def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
     """The demo's own sync.toml, for this process, the UI and whoever wants to look."""
     path = config_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    blocks = ['backfill_from = "2010-01-01T00:00:00+00:00"', ""]
-    blocks += [f"[erps.{erp['name']}]", *_keys(erp["config"]), ""]
-    for name, store in STORES.items():
-        blocks += [
-            f"[stores.{name}]",
-            *_keys(
-                {
-                    "url": urls[name],
-                    "key": "env:DEMO_SHOP_KEY",
-                    "secret": "env:DEMO_SHOP_SECRET",
-                    "erp": erp["name"],
-                    "company": store.company if erp["name"] == "odoo" else erp_company(),
-                    "warehouse": store.warehouse,
-                    "web_shop": name,
-                }
-            ),
-            f'currencies = ["{store.currency}"]',
-            "lag_seconds = 1",
-            f"[stores.{name}.taxes]",
-            f'"{store.tax.code}" = "{store.erp_tax}"',
-            "",
-        ]
-    path.write_text("\n".join(blocks))
+    port = host.free_port()
+    data = deployment.deployment(
+        urls,
+        erp=erp["config"],
+        erp_name=erp["name"],
+        company=None if erp["name"] == "odoo" else erp_company(),
+        keys=("env:DEMO_SHOP_KEY", "env:DEMO_SHOP_SECRET"),
+        webhook_secrets=["env:DEMO_WEBHOOK_SECRET"],
+        receiver={"port": port, "public_url": f"http://127.0.0.1:{port}"},
+        store_options={"lag_seconds": 1},
+    )
+    path.write_text(deployment.as_toml(data))
     return path
 
 
@@ -220,10 +175,6 @@ def erp_company() -> str:
     from sync_assets.ops.tryton_seed import COMPANY
 
     return str(COMPANY)
-
-
-def _keys(values: dict[str, str]) -> list[str]:
-    return [f"{key} = {json.dumps(value)}" for key, value in values.items()]
 
 
 def _start_ui(
@@ -235,7 +186,7 @@ def _start_ui(
 ) -> str | None:
     """Start the UI; it comes up while the pipeline runs."""
     os.environ["SYNC_CONFIG"] = str(config)
-    if not wanted.ui:
+    if not wanted.ui or wanted.watch:  # --watch starts its own with all the rest
         return None
     port = wanted.port or host.free_port()
     # The sensor would run beside our own run; it is wanted only when the demo keeps going.
@@ -350,59 +301,15 @@ def _tell_counts(summary: dict[str, Any]) -> None:
 
 
 def _linger(
-    wanted: Wanted, systems: Systems, url: str | None, run_once: Callable[[], object]
+    wanted: Wanted,
+    systems: Systems,
+    place: postgres.Databases,
+    url: str | None,
+    say: Callable[[str], None],
 ) -> None:
-    """Keep everything up until Ctrl-C; with --watch, tell what arrives."""
+    """Keep everything up until Ctrl-C; with --watch, let orders come in and tell them."""
+    if wanted.watch:
+        live.follow(systems, place, port=wanted.port, ui=wanted.ui, say=say)
+        return
     out.print(f"Everything keeps running{f' at {url}' if url else ''}. Ctrl-C ends it.")
-    if not wanted.watch:
-        host.forever()
-        return
-    if url is None:
-        out.print("A new order every few seconds; the job runs here, again and again.")
-        _follow(systems, run_once)
-        return
-    _start_sensor(url)
-    out.print("A new order every few seconds; the sensor `orders_due` picks it up.")
-    _follow(systems, lambda: time.sleep(1))
-
-
-_START_SENSOR = """
-mutation ($s: SensorSelector!) {
-  startSensor(sensorSelector: $s) { __typename ... on PythonError { message } }
-}
-"""
-
-
-def _start_sensor(url: str) -> None:
-    """Turn the sensor on, as a click in the UI would."""
-    host.wait_for(f"{url}/server_info")
-    selector = {
-        "repositoryName": "__repository__",
-        "repositoryLocationName": "sync_assets",
-        "sensorName": "orders_due",
-    }
-    answer = httpx.post(
-        f"{url}/graphql",
-        json={"query": _START_SENSOR, "variables": {"s": selector}},
-        timeout=120,
-        trust_env=False,
-    )
-    told = answer.json().get("data", {}).get("startSensor", {})
-    if told.get("__typename") != "Sensor":
-        raise host.NotReady(f"The sensor did not start: {told.get('message', answer.text)}")
-
-
-def _follow(systems: Systems, pause: Callable[[], object]) -> None:
-    query = "select pipeline_state, count(*) as n from mart.orders group by 1 order by 1"
-    last = ""
-    try:
-        while True:
-            with connected(systems.engine) as connection:
-                rows = read_rows(connection, query)
-            line = ", ".join(f"{row['pipeline_state']} {row['n']}" for row in rows)
-            if line != last:
-                out.print(f"{time.strftime('%H:%M:%S')}  {line}")
-                last = line
-            pause()
-    except KeyboardInterrupt:
-        out.print("Ending.")
+    host.forever()

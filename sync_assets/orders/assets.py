@@ -13,8 +13,10 @@ from sync_assets.domain.changes import OrderChanges
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
-from sync_assets.orders import lineage, mapping, planning, reading, sending, settling
-from sync_assets.outcomes import NEXT, counted, is_lasting, told
+from sync_assets.orders import hints, lineage, mapping, planning, reading, sending, settling
+from sync_assets.orders.scan import KEY as ORDERS_SCANNED
+from sync_assets.orders.scan import orders_scanned
+from sync_assets.outcomes import NEXT, counted, is_lasting, is_urgent, told
 from sync_assets.partitions import store_days
 
 SystemsParam = dg.ResourceParam[Systems]
@@ -63,6 +65,7 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
     return [
         raw_orders,
         raw_orders_by_day(settings),
+        orders_scanned,
         raw_customers,
         raw_order_notes,
         core_orders,
@@ -87,7 +90,11 @@ def _result(tally: reading.Tally, sources: Collection[str]) -> Result:
         )
     return dg.MaterializeResult(
         metadata=counted(
-            rows=tally.seen, new_versions=tally.new, set_aside=tally.broken, failed=tally.failed
+            rows=tally.seen,
+            new_versions=tally.new,
+            set_aside=tally.broken,
+            failed=tally.failed,
+            paused=tally.paused,
         )
     )
 
@@ -97,19 +104,22 @@ def _result(tally: reading.Tally, sources: Collection[str]) -> Result:
     group_name=GROUP,
     kinds={"woocommerce", "postgres"},
     owners=[ENGINEERS],
-    description="Every version of every shop order, as the shop sent it. Reads what changed since "
-    "the last complete reading, with an overlap; trashed orders are asked for separately.",
+    description="Every version of every shop order, as the shop sent it. Reads what deliveries "
+    "name, then what changed since the last complete reading, with an overlap; trashed orders are "
+    "asked for separately.",
     metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
 )
 def raw_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-    """Read what changed in every store."""
+    """Read what arrived and what changed in every store."""
     with told():
         return _result(
             reading.each_source(
                 systems,
                 systems.settings.stores,
                 "orders",
-                lambda store: reading.changed_orders(systems, store, context.run.run_id),
+                lambda store: hints.arrived(
+                    systems, store, context.run.run_id, only_due=is_urgent(context)
+                ),
             ),
             systems.settings.stores,
         )
@@ -200,7 +210,7 @@ def raw_order_notes(context: dg.AssetExecutionContext, systems: SystemsParam) ->
     specs=[
         dg.AssetSpec(
             core_key(name),
-            deps=[RAW_ORDERS, RAW_ORDERS_BY_DAY],
+            deps=[RAW_ORDERS, RAW_ORDERS_BY_DAY, ORDERS_SCANNED],
             group_name=GROUP,
             kinds={"pandas", "pandera", "postgres"},
             owners=[FINANCE if "tax" in name or "refund" in name else OPERATIONS, ENGINEERS],
@@ -345,7 +355,7 @@ def core_product_refs(kinds: Sequence[str]) -> dg.AssetsDefinition:
 def order_holds(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Validate every open order."""
     with told():
-        done = planning.hold(systems, context.run.run_id)
+        done = planning.hold(systems, context.run.run_id, only_new=is_urgent(context))
     return dg.MaterializeResult(metadata=counted(validated=done.looked_at, held=done.held))
 
 
@@ -368,7 +378,7 @@ def plan_sales_orders(kind: str) -> dg.AssetsDefinition:
                 planning.require_passed(systems, PLANNED_FROM)
             except planning.ChecksFailed as failed:
                 raise dg.Failure(description=str(failed), allow_retries=False) from failed
-            done = planning.plan(systems, kind, context.run.run_id)
+            done = planning.plan(systems, kind, context.run.run_id, only_new=is_urgent(context))
         return dg.MaterializeResult(
             metadata=counted(looked_at=done.looked_at, held=done.held, actions=done.actions)
         )

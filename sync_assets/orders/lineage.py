@@ -139,7 +139,7 @@ RAW_COLUMNS = {
     "changed_at": ("timestamptz", "When it changed there"),
     "content_hash": ("bytea", "SHA-256 of the text"),
     "payload": ("json", "The JSON object, byte for byte"),
-    "via": ("text", "delta, backfill, webhook, read_back or trash"),
+    "via": ("text", "delta, backfill, webhook, read_back, trash, scan or gone"),
     "received_at": ("timestamptz", "When we read it"),
     "run_id": ("text", "The run that read it"),
     "mapped_at": ("timestamptz", "When core took it over"),

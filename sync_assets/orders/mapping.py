@@ -20,6 +20,7 @@ from resources.store.exceptions import Exceptional
 from resources.store.frames import Unstorable, all_or_nothing, read_rows, replace, upsert
 from resources.wiring import Systems
 from sync_assets.domain.changes import OrderChanges, order_changes
+from sync_assets.domain.exception_kinds import MAPPING_CODES, VANISHED
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import (
@@ -31,8 +32,9 @@ from sync_assets.domain.orders import (
     Row,
     order_ref,
 )
-from sync_assets.domain.planning import HOLDS, MAPPING_CODES
 from sync_assets.mappers import ERP_MAPPERS, woocommerce
+from sync_assets.orders import gone
+from sync_assets.orders.trouble import exceptional
 
 CHUNK = 500
 CHILDREN = [name for name in CORE_TABLES if name != "orders"]
@@ -71,19 +73,28 @@ def orders(systems: Systems, run_id: str | None) -> Mapped:
         for version in versions:
             ref = order_ref(version["source"], version["resource_id"])
             try:
-                body = parsed(version["payload"])
-                rows = woocommerce.order(version["source"], body, version["version"])
-                guest = woocommerce.guest(version["source"], body)
-                accepted[ref] = rows
+                accepted[ref], guest = core_rows(connection, version)
                 if guest:
                     guests[ref] = guest
             except Rejected as refusal:
                 rejected[ref] = refusal.problems
         total.changes += _keep(connection, accepted, rejected, guests, run_id)
+        gone.end_unreadable(connection, versions, accepted, rejected, run_id)
         _tell(connection, systems, versions, rejected, run_id)
         total.mapped += len(accepted)
         total.set_aside += len(rejected)
     return total
+
+
+def core_rows(
+    connection: Connection, version: dict[str, Any]
+) -> tuple[dict[str, list[Row]], Row | None]:
+    """The rows of every core table that a version of an order makes, and its guest."""
+    body = parsed(gone.last_said(connection, version))
+    rows = woocommerce.order(version["source"], body, version["version"])
+    if version["via"] == gone.VIA:
+        rows["orders"][0] |= gone.DELETED
+    return rows, woocommerce.guest(version["source"], body)
 
 
 def parsed(text: str) -> Mapping[str, Any]:
@@ -174,7 +185,7 @@ def _write_orders(
     run_id: str | None,
 ) -> int:
     keys = list(accepted)
-    before = _before(connection, keys)
+    before = core_now(connection, keys)
     changes = [
         change
         for ref, tables in accepted.items()
@@ -191,7 +202,7 @@ def _write_orders(
     return len(changes)
 
 
-def _before(connection: Connection, keys: list[str]) -> dict[str, dict[str, list[Row]]]:
+def core_now(connection: Connection, keys: list[str]) -> dict[str, dict[str, list[Row]]]:
     """What core holds now for the orders that are there already."""
     held: dict[str, dict[str, list[Row]]] = {}
     for row in read_rows(connection, "select * from core.orders where order_ref = any(:k)", k=keys):
@@ -221,38 +232,23 @@ def _tell(
     refs_of = {order_ref(v["source"], v["resource_id"]): v for v in versions}
     found = [
         exceptional(
-            problem, ref, version=refs_of[ref]["version"], sender=refs_of[ref]["resource_id"]
+            problem,
+            ref,
+            systems.settings.service_levels,
+            version=refs_of[ref]["version"],
+            sender_ref=refs_of[ref]["resource_id"],
         )
         for ref, problems in rejected.items()
         for problem in problems
     ]
+    found += gone.vanished(connection, systems, refs_of)
     exceptions.reconcile(
         connection,
         found,
         subjects=list(refs_of),
-        codes=MAPPING_CODES,
+        codes=[*MAPPING_CODES, VANISHED],
         now=systems.now(),
         run_id=run_id,
-    )
-
-
-def exceptional(
-    problem: Problem, ref: str, *, version: int, sender: str, order: Row | None = None
-) -> Exceptional:
-    """A problem of an order as an exception with its owner and the money at stake."""
-    hold = HOLDS[problem.code]
-    return Exceptional(
-        problem.code,
-        ref,
-        problem.message,
-        hold.owner_role,
-        part=problem.part,
-        blocks=hold.blocks,
-        can_release=hold.can_release,
-        amount=order["total_amount"] if order else None,
-        currency=order["currency"] if order else None,
-        sender_ref=sender,
-        version=version,
     )
 
 
@@ -273,7 +269,9 @@ def _map_simple(
                 body = parsed(version["payload"])
                 rows.append(make(version["source"], version["resource_id"], body))
             except Rejected as refusal:
-                found += [_malformed(raw_table, version, problem) for problem in refusal.problems]
+                found += [
+                    _malformed(systems, raw_table, version, problem) for problem in refusal.problems
+                ]
         _write(connection, table, core_table, rows, run_id)
         subjects = [f"{v['source']}:{raw_table}:{v['resource_id']}" for v in versions]
         exceptions.reconcile(
@@ -284,15 +282,13 @@ def _map_simple(
     return total
 
 
-def _malformed(raw_table: str, version: dict[str, Any], problem: Problem) -> Exceptional:
-    return Exceptional(
-        "thing.malformed",
+def _malformed(
+    systems: Systems, raw_table: str, version: dict[str, Any], problem: Problem
+) -> Exceptional:
+    return exceptional(
+        Problem("thing.malformed", problem.part, problem.message),
         f"{version['source']}:{raw_table}:{version['resource_id']}",
-        problem.message,
-        "engineer",
-        part=problem.part,
-        subject_kind="thing",
-        blocks=False,
+        systems.settings.service_levels,
         sender_ref=version["resource_id"],
         version=version["version"],
     )

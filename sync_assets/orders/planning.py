@@ -18,10 +18,11 @@ from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import copy_rows, read_rows
 from resources.wiring import Systems
 from sync_assets.domain import planning
+from sync_assets.domain.exception_kinds import VALIDATION_CODES, kind_of
 from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
 from sync_assets.domain.sales import SalesOrder
-from sync_assets.orders.mapping import exceptional
+from sync_assets.orders.trouble import exceptional
 
 CHUNK = 500
 
@@ -87,6 +88,8 @@ where o.order_ref > :after
             and e.state = 'open' and e.blocks)
         or exists (select from plan.sales_orders p where p.order_ref = o.order_ref
             and p.action = 'create')))
+  and not (:only_new and exists (select from ops.exception e where e.subject_ref = o.order_ref
+            and e.state = 'open' and e.blocks and e.version = o.raw_version))
 order by o.order_ref limit :limit
 """
 
@@ -97,12 +100,18 @@ def open_orders(
     *,
     stores: Sequence[str] | None = None,
     after: str = "",
+    only_new: bool = False,
 ) -> list[ShopOrder]:
-    """The next chunk of orders that are not settled with their ERP, with all their parts."""
+    """The next chunk of orders that are not settled with their ERP, with all their parts.
+
+    `only_new` leaves out those whose very version is held already: what holds them has not changed,
+    or a reading of master data judges them again.
+    """
     orders = read_rows(
         connection,
         _OPEN_ORDERS,
         after=after,
+        only_new=only_new,
         stores=list(stores) if stores is not None else None,
         states=json.dumps({name: route.send_states for name, route in known.items()}),
         since=json.dumps(
@@ -156,7 +165,7 @@ def items_for(connection: Connection, shops: Sequence[ShopOrder], route: Route) 
 
 
 def walk(
-    systems: Systems, stores: Sequence[str] | None
+    systems: Systems, stores: Sequence[str] | None, *, only_new: bool = False
 ) -> Iterator[tuple[Connection, list[ShopOrder]]]:
     """Yield all open orders in chunks, each in its own transaction.
 
@@ -169,17 +178,17 @@ def walk(
             connected(systems.engine) as connection,
             one_at_a_time(connection, "map woocommerce__orders"),
         ):
-            shops = open_orders(connection, known, stores=stores, after=after)
+            shops = open_orders(connection, known, stores=stores, after=after, only_new=only_new)
             if not shops:
                 return
             after = shops[-1].ref
             yield connection, shops
 
 
-def hold(systems: Systems, run_id: str | None) -> Planned:
+def hold(systems: Systems, run_id: str | None, *, only_new: bool = False) -> Planned:
     """Validate every open order; open holds for what is wrong, close those whose cause is gone."""
     total = Planned()
-    for connection, shops in walk(systems, None):
+    for connection, shops in walk(systems, None, only_new=only_new):
         _hold_chunk(systems, connection, shops, run_id, total)
     return total
 
@@ -198,13 +207,13 @@ def _hold_chunk(
         for shop in group:
             problems = planning.problems(shop, route, items) if _is_sent(shop, route) else []
             total.looked_at += 1
-            total.held += any(planning.HOLDS[p.code].blocks for p in problems)
-            found += [_exceptional(shop, problem) for problem in problems]
+            total.held += any(kind_of(p.code).blocks for p in problems)
+            found += [_exceptional(systems, shop, problem) for problem in problems]
     exceptions.reconcile(
         connection,
         found,
         subjects=[shop.ref for shop in shops],
-        codes=planning.VALIDATION_CODES,
+        codes=VALIDATION_CODES,
         now=systems.now(),
         run_id=run_id,
     )
@@ -222,23 +231,25 @@ def _by_store(shops: Sequence[ShopOrder]) -> dict[str, list[ShopOrder]]:
     return groups
 
 
-def _exceptional(shop: ShopOrder, problem: Problem) -> exceptions.Exceptional:
+def _exceptional(systems: Systems, shop: ShopOrder, problem: Problem) -> exceptions.Exceptional:
     order = shop.order
     return exceptional(
         problem,
         shop.ref,
+        systems.settings.service_levels,
         version=order["raw_version"],
-        sender=order["order_number"],
-        order=order,
+        sender_ref=order["order_number"],
+        amount=order["total_amount"],
+        currency=order["currency"],
     )
 
 
-def plan(systems: Systems, kind: str, run_id: str | None) -> Planned:
+def plan(systems: Systems, kind: str, run_id: str | None, *, only_new: bool = False) -> Planned:
     """Put down, for every open order of this kind of ERP, what must happen there."""
     total = Planned()
     for erp in [name for name, one in systems.settings.erps.items() if one.kind == kind]:
         stores = list(systems.settings.stores_of(erp))
-        for connection, shops in walk(systems, stores):
+        for connection, shops in walk(systems, stores, only_new=only_new):
             # Orders may have changed since they were judged: what is planned is judged here.
             _hold_chunk(systems, connection, shops, run_id, Planned())
             _plan_chunk(systems, connection, kind, erp, shops, run_id, total)
@@ -282,11 +293,11 @@ def _plan_chunk(
             if shop.ref in held:
                 total.held += 1
                 continue
-            row = _decision(shop, known[store], items, seen.get(shop.ref, Seen()))
+            row = decision(shop, known[store], items, seen.get(shop.ref, Seen()))
             total.count(row["action"])
             rows.append({**row, "system": erp, "planned_at": now, "run_id": run_id})
             if row["action"] == Action.CONFLICT:
-                conflicts.append(_conflict(shop, row))
+                conflicts.append(_conflict(systems, shop, row))
     _unplan(connection, kind, erp, sorted(held), now)
     _write_plans(connection, kind, rows)
     settle_unchanged(connection, kind, erp)
@@ -300,7 +311,7 @@ def _plan_chunk(
     )
 
 
-def _decision(shop: ShopOrder, route: Route, items: Items, seen: Seen) -> dict[str, Any]:
+def decision(shop: ShopOrder, route: Route, items: Items, seen: Seen) -> dict[str, Any]:
     """One row of the plan."""
     order = shop.order
     document = None
@@ -323,7 +334,7 @@ def _decision(shop: ShopOrder, route: Route, items: Items, seen: Seen) -> dict[s
 def _document(shop: ShopOrder, route: Route, items: Items) -> SalesOrder | None:
     """The document; none where an accepted order was edited into something the ERP cannot hold."""
     if any(
-        planning.HOLDS[p.code].blocks and not planning.HOLDS[p.code].can_release
+        kind_of(p.code).blocks and not kind_of(p.code).can_release
         for p in planning.problems(shop, route, items)
     ):
         return None
@@ -414,10 +425,10 @@ def settle_unchanged(connection: Connection, kind: str, erp: str) -> None:
     )
 
 
-def _conflict(shop: ShopOrder, row: dict[str, Any]) -> exceptions.Exceptional:
+def _conflict(systems: Systems, shop: ShopOrder, row: dict[str, Any]) -> exceptions.Exceptional:
     problem = Problem(
         "order.changed_after_acceptance",
         "order",
         f"{row['reason']}; `sync-assets trace {shop.ref}` shows what changed",
     )
-    return _exceptional(shop, problem)
+    return _exceptional(systems, shop, problem)

@@ -11,16 +11,22 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from resources.errors import RemoteError
-from resources.http import correlated
+from resources.errors import Paused, RemoteError
+from resources.http import correlated, in_lane
+from resources.settings import ServiceLevels
 from resources.store import exceptions, inbox, raw
 from resources.store.engine import connected
 from resources.store.frames import scalar
+from resources.store.systems import end_drain
 from resources.systems.woocommerce import Broken, Raw, WooCommerce
 from resources.wiring import Systems
 from sync_assets.domain.frames import DISTANT_PAST
+from sync_assets.domain.orders import Problem
+from sync_assets.orders.trouble import exceptional
 
 Page = list[Raw | Broken]
+#: Master data and scans let orders go first where calls are scarce.
+LANE_OF = dict.fromkeys(("customers", "items", "orders_scan", "customers_scan"), "catalog")
 
 
 @dataclass
@@ -31,6 +37,8 @@ class Tally:
     new: int = 0
     broken: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    #: Sources nobody may ask now, because a person said so; nothing is wrong with them.
+    paused: dict[str, str] = field(default_factory=dict)
     faults: list[RemoteError] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
@@ -47,9 +55,12 @@ def each_source(
     total = Tally()
     for name in names:
         try:
-            with correlated(uuid.uuid4().hex):
+            with correlated(uuid.uuid4().hex), in_lane(LANE_OF.get(stream, "order")):
                 total.add(read(name))
             fault = None
+        except Paused as pause:
+            total.paused[name] = str(pause)
+            continue
         except RemoteError as error:
             fault = error
             total.failed[name] = str(error)
@@ -60,23 +71,12 @@ def each_source(
 
 def _tell(systems: Systems, name: str, stream: str, fault: RemoteError | None) -> None:
     code, subject = "system.unreadable", f"{name}/{stream}"
-    found = (
-        [
-            exceptions.Exceptional(
-                code,
-                subject,
-                str(fault),
-                "engineer",
-                subject_kind="system",
-                blocks=False,
-                due_after=timedelta(hours=1),
-            )
-        ]
-        if fault
-        else []
-    )
+    levels = systems.settings.service_levels
+    found = [exceptional(Problem(code, "", str(fault)), subject, levels)] if fault else []
     with connected(systems.engine) as connection:
         exceptions.reconcile(connection, found, subjects=[subject], codes=[code], now=systems.now())
+        if fault is None:
+            end_drain(connection, name, systems.now())
 
 
 def changed_orders(systems: Systems, store: str, run_id: str | None) -> Tally:
@@ -113,7 +113,15 @@ def _keep_stream(
     total = Tally()
     for page in pages:
         with connected(systems.engine) as connection:
-            total.add(keep(connection, "woocommerce__orders", page, reading))
+            total.add(
+                keep(
+                    connection,
+                    "woocommerce__orders",
+                    page,
+                    reading,
+                    systems.settings.service_levels,
+                )
+            )
             reached = max(
                 (thing.changed_at for thing in page if isinstance(thing, Raw)), default=None
             )
@@ -134,7 +142,15 @@ def orders_of_day(
     with systems.shop(store) as shop:
         for page in shop.orders_placed_between(start, end):
             with connected(systems.engine) as connection:
-                total.add(keep(connection, "woocommerce__orders", page, reading))
+                total.add(
+                    keep(
+                        connection,
+                        "woocommerce__orders",
+                        page,
+                        reading,
+                        systems.settings.service_levels,
+                    )
+                )
     return total
 
 
@@ -145,8 +161,23 @@ def customers(systems: Systems, store: str, run_id: str | None) -> Tally:
     with systems.shop(store) as shop:
         for page in shop.customers():
             with connected(systems.engine) as connection:
-                total.add(keep(connection, "woocommerce__customers", page, reading))
+                total.add(
+                    keep(
+                        connection,
+                        "woocommerce__customers",
+                        page,
+                        reading,
+                        systems.settings.service_levels,
+                    )
+                )
+    _was_read(systems, store, "customers", reading.received_at)
     return total
+
+
+def _was_read(systems: Systems, source: str, stream: str, at: datetime) -> None:
+    """Remember when a list without changes was read whole."""
+    with connected(systems.engine) as connection:
+        raw.move_watermark(connection, source, stream, at, systems.now())
 
 
 def notes_of_changed(systems: Systems, store: str, run_id: str | None) -> Tally:
@@ -165,7 +196,15 @@ def notes_of_changed(systems: Systems, store: str, run_id: str | None) -> Tally:
         for order_id in ids or []:
             with connected(systems.engine) as connection:
                 page = _notes(shop, order_id)
-                total.add(keep(connection, "woocommerce__order_notes", page, reading))
+                total.add(
+                    keep(
+                        connection,
+                        "woocommerce__order_notes",
+                        page,
+                        reading,
+                        systems.settings.service_levels,
+                    )
+                )
     return total
 
 
@@ -189,10 +228,17 @@ def items(systems: Systems, erp: str, run_id: str | None) -> Tally:
             with connected(systems.engine) as connection:
                 new = raw.append(connection, f"{kind}__items", said, reading)
             total.add(Tally(seen=len(page), new=new))
+    _was_read(systems, erp, "items", reading.received_at)
     return total
 
 
-def keep(connection: Connection, table: str, page: Page, reading: raw.Reading) -> Tally:
+def keep(
+    connection: Connection,
+    table: str,
+    page: Page,
+    reading: raw.Reading,
+    levels: ServiceLevels,
+) -> Tally:
     """Store one page; what is no object of its kind goes to the inbox as quarantined."""
     whole = [thing for thing in page if isinstance(thing, Raw)]
     broken = [thing for thing in page if isinstance(thing, Broken)]
@@ -200,13 +246,19 @@ def keep(connection: Connection, table: str, page: Page, reading: raw.Reading) -
     new, refused = raw.append_storable(connection, table, said, reading)
     broken += [Broken(reading.source, one.resource_id, one.text, reason) for one, reason in refused]
     for thing in broken:
-        quarantine(connection, table, thing, reading)
+        quarantine(connection, table, thing, reading, levels)
     return Tally(seen=len(page), new=new, broken=len(broken))
 
 
-def quarantine(connection: Connection, table: str, thing: Broken, reading: raw.Reading) -> None:
+def quarantine(
+    connection: Connection,
+    table: str,
+    thing: Broken,
+    reading: raw.Reading,
+    levels: ServiceLevels,
+) -> None:
     """Set one unreadable thing aside, body and reason, once however often it is read."""
-    found = _unreadable(table, thing, reading)
+    found = _unreadable(table, thing, reading, levels)
     if not exceptions.open_all(connection, [found], now=reading.received_at, run_id=reading.run_id):
         return
     delivery = inbox.Delivery(
@@ -222,18 +274,17 @@ def quarantine(connection: Connection, table: str, thing: Broken, reading: raw.R
     inbox.quarantine(connection, ids, now=reading.received_at, outcome=thing.reason)
 
 
-def _unreadable(table: str, thing: Broken, reading: raw.Reading) -> exceptions.Exceptional:
+def _unreadable(
+    table: str, thing: Broken, reading: raw.Reading, levels: ServiceLevels
+) -> exceptions.Exceptional:
     """A mended version closes it by itself; a thing without an id has none, a person ends it."""
     is_order = table == "woocommerce__orders"
     named = thing.resource_id or "unknown"
-    return exceptions.Exceptional(
-        "order.malformed" if is_order else "thing.malformed",
+    digest = raw.Said("", reading.received_at, thing.text or thing.reason).content_hash.hex()[:12]
+    return exceptional(
+        Problem("order.malformed" if is_order else "thing.malformed", digest, thing.reason),
         f"{reading.source}:{named}" if is_order else f"{reading.source}:{table}:{named}",
-        thing.reason,
-        "engineer",
-        part=raw.Said("", reading.received_at, thing.text or thing.reason).content_hash.hex()[:12],
-        subject_kind="order" if is_order else "thing",
-        blocks=is_order,
-        can_release=thing.resource_id is None,
+        levels,
         sender_ref=thing.resource_id,
+        can_release=thing.resource_id is None,
     )

@@ -37,7 +37,8 @@ def keep(world: World, store: str, page: list[Raw | Broken]) -> int:
     """Take a page in, however it came to us; answers how many versions were new."""
     told = raw.Reading(store, "webhook", world.clock(), "late")
     with connected(world.systems.engine) as connection:
-        return reading.keep(connection, "woocommerce__orders", page, told).new
+        levels = world.systems.settings.service_levels
+        return reading.keep(connection, "woocommerce__orders", page, told, levels).new
 
 
 @pytest.mark.parametrize("place", range(5))

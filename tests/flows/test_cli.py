@@ -291,7 +291,9 @@ def test_a_hold_that_is_a_fact_cannot_be_released(office: Office) -> None:
 
 def test_an_exception_that_is_not_there_cannot_be_released(office: Office) -> None:
     told = said("exceptions", "release", "999999", "--reason", "x")
-    assert told.sentence() == "There is no exception 999999."
+    assert told.sentence() == (
+        "There is no exception 999999; `sync-assets exceptions list` shows the open ones."
+    )
 
 
 def test_a_released_order_goes_on_with_the_next_run_and_the_audit_knows_who(
@@ -303,7 +305,7 @@ def test_a_released_order_goes_on_with_the_next_run_and_the_audit_knows_who(
     told = said("exceptions", "release", str(hold["id"]), "--reason", "a gift", "--json")
     assert told.json == {"released": hold["id"], "subject_ref": ref}
     again = said("exceptions", "release", str(hold["id"]), "--reason", "a gift")
-    assert again.sentence() == f"Exception {hold['id']} is released already."
+    assert again.sentence().startswith(f"Exception {hold['id']} is released already, by tester at ")
     entries = office.world.rows(
         "select actor, action, detail->>'note' as note from ops.audit where subject_ref = :r", r=ref
     )

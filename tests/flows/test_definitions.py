@@ -11,11 +11,13 @@ from resources.errors import Refused, Remedy, RemoteError, SignInAgain, TryAgain
 from resources.sandbox.faults import Fault, Trouble
 from resources.sandbox.odoo import OdooStandIn
 from resources.settings import Settings, parse
+from resources.store import inbox
+from resources.store.engine import connected
 from resources.store.postgres import DatabaseUnavailable
 from sync_assets import jobs
 from sync_assets.definitions import build_defs
 from sync_assets.orders import assets
-from sync_assets.outcomes import counted, told
+from sync_assets.outcomes import URGENT, counted, told
 from tests.runs import Runs, failures, shown
 from tests.worlds import World, deployment
 
@@ -186,21 +188,92 @@ def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
         },
     )
     plans = {"plan/odoo/sales_orders", "plan/tryton/sales_orders"}
-    assert selected(defs, jobs.ORDERS) == everything - by_day
-    assert selected(defs, jobs.DRY_RUN) == everything - by_day - receipts
+    scan = {"raw/woocommerce/orders_scanned"}
+    lists = {
+        *("raw/woocommerce/customers", "raw/woocommerce/order_notes", "raw/odoo/items"),
+        *("raw/tryton/items", "core/customers", "core/order_notes", "core/product_refs"),
+    }
+    assert selected(defs, jobs.ORDERS) == everything - by_day - scan
+    assert selected(defs, jobs.ORDERS_NOW) == everything - by_day - scan - lists
+    assert selected(defs, jobs.MASTER_DATA) == lists | {"core/order_holds"}
+    assert selected(defs, jobs.DRY_RUN) == everything - by_day - scan - receipts
+    assert selected(defs, jobs.SCAN) == scan
     assert selected(defs, jobs.COMPARE) == set()
     backfilled = selected(defs, jobs.BACKFILL)
     assert by_day | {"core/orders", "core/order_lines", "core/customers"} <= backfilled
     assert not backfilled & (plans | receipts | {"raw/woocommerce/orders", "core/order_holds"})
 
 
-def test_the_sensor_starts_the_orders_job(defs: dg.Definitions) -> None:
-    (sensor,) = defs.sensors or []
-    assert isinstance(sensor, dg.SensorDefinition)
-    assert sensor.job_name == jobs.ORDERS
+def test_only_the_urgent_job_is_for_warm_workers(defs: dg.Definitions) -> None:
+    found = {job.name for job in defs.resolve_all_job_defs() if URGENT in job.tags}
+    assert found == {jobs.ORDERS_NOW}
+
+
+def test_sensors_start_the_job_they_watch_for(defs: dg.Definitions) -> None:
+    started = {one.name: one.job_name for one in defs.sensors or [] if one.targets}
+    assert started == {
+        "arrivals": jobs.ORDERS_NOW,
+        "due_writes": jobs.ORDERS_NOW,
+        "deltas": jobs.ORDERS_NOW,
+        "master_data_due": jobs.MASTER_DATA,
+    }
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_sensors_and_schedules_are_on_when_the_deployment_says_so(is_on: bool) -> None:
+    found = build_defs(both_kinds().model_copy(update={"automation": is_on}))
+    on = {one.name: one.default_status.value == "RUNNING" for one in found.sensors or []}
+    on |= {one.name: one.default_status.value == "RUNNING" for one in found.schedules or []}
+    assert len(on) >= 7
+    assert set(on.values()) == {is_on}, on
 
 
 # ---------------------------------------------------------------- what a run does
+
+
+def test_an_urgent_run_carries_what_a_delivery_names_and_leaves_lists_alone(
+    world: World, runs: Runs
+) -> None:
+    assert runs(jobs.ORDERS).success
+    order = world.place()
+    with connected(world.systems.engine) as connection:
+        body = (world.shown("us", order)).encode()
+        delivery = inbox.Delivery(
+            "woocommerce", "us", "order.created", str(order), body, "c", world.clock()
+        )
+        inbox.append(connection, [delivery])
+    before = {name: shop.calls.total() for name, shop in world.shops.items()}
+    items = world.erp.calls["product.product.search_read"]
+    result = runs(jobs.ORDERS_NOW)
+    assert result.success
+    assert world.outbox() == {f"us:{order}": "done"}
+    calls = {name: shop.calls.total() - before[name] for name, shop in world.shops.items()}
+    assert calls == {"us": 1, "uk": 0}
+    assert world.erp.calls["product.product.search_read"] == items
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+
+
+def test_a_run_is_seen_to_be_at_work_by_its_job(world: World, runs: Runs) -> None:
+    assert runs(jobs.ORDERS_NOW).success
+    rows = world.rows("select job, asked_at, begun_at from ops.job")
+    assert rows == [{"job": jobs.ORDERS_NOW, "asked_at": None, "begun_at": world.clock()}]
+
+
+def test_an_order_held_is_not_judged_again_by_every_urgent_run(world: World, runs: Runs) -> None:
+    assert runs(jobs.ORDERS).success
+    order = f"us:{world.place(lines={'NEW': 1})}"
+    world.clock.forward(seconds=31)
+    assert runs(jobs.ORDERS_NOW).success
+    assert world.open_codes(order) == {"order.sku_unknown"}
+    world.erp.add_product("NEW", "New", Decimal("5.00"), {"US1": Decimal(10)})
+    world.clock.forward(seconds=31)
+    again = runs(jobs.ORDERS_NOW)
+    (holds,) = again.asset_materializations_for_node("core__order_holds")
+    assert shown(holds)["validated"] == 0
+    assert runs(jobs.MASTER_DATA).success  # knows the item, and ends the hold
+    assert world.open_codes(order) == set()
+    assert runs(jobs.ORDERS_NOW).success
+    assert world.outbox() == {order: "done"}
 
 
 def test_a_dry_run_plans_everything_and_sends_nothing(world: World, runs: Runs) -> None:
@@ -341,6 +414,7 @@ def test_a_wrong_erp_key_fails_the_sending_step_and_keeps_the_writes(
     assert shown(failure) == {"remedy": "sign_in", "system": "odoo"}
     assert world.outbox() == {ref: "waiting"}
     world.erp.api_key = "key"
+    world.clock.forward(seconds=45)
     assert runs(jobs.ORDERS, RECEIPT).success
     assert world.outbox() == {ref: "done"}
     assert world.erp.order_count() == 1

@@ -34,7 +34,9 @@ def keep(engine: Engine, *deliveries: Delivery) -> list[int]:
 
 def lease(connection: Connection, worker: str, **more: Any) -> dict[str, list[int]]:
     given: dict[str, Any] = {"source": "woocommerce", "store": "us", "now": NOON}
-    return inbox.lease(connection, worker=worker, **{**given, **more})
+    hints = inbox.lease(connection, worker=worker, **{**given, **more})
+    assert {kind for kind, _ in hints} <= {"order"}
+    return {resource: ids for (_, resource), ids in hints.items()}
 
 
 def taken(engine: Engine, worker: str, **more: Any) -> dict[str, list[int]]:
@@ -74,6 +76,40 @@ def test_hints_of_one_resource_are_taken_together(engine: Engine) -> None:
         "8": [ids[1]],
         "": [ids[3]],
     }
+
+
+def test_things_of_different_kinds_are_not_taken_for_one(engine: Engine) -> None:
+    ids = keep(engine, delivery("7"), delivery("7", topic="customer.updated"))
+    with connected(engine) as connection:
+        hints = inbox.lease(connection, source="woocommerce", store="us", worker="w", now=NOON)
+    assert hints == {("order", "7"): ids[:1], ("customer", "7"): ids[1:]}
+
+
+def test_deliveries_of_a_paused_store_are_kept_until_the_pause_ends(engine: Engine) -> None:
+    keep(engine, delivery("7"), delivery("8", store="uk"))
+    with connected(engine) as connection:
+        connection.execute(
+            text(
+                "insert into ops.system (system, state, until, changed_at, changed_by) "
+                "values ('us', 'paused', :until, :now, 'ada')"
+            ),
+            {"until": NOON + MINUTE, "now": NOON},
+        )
+    assert taken(engine, "w1") == {}
+    assert list(taken(engine, "w1", store="uk")) == ["8"]
+    assert list(taken(engine, "w1", now=NOON + MINUTE)) == ["7"]
+
+
+def test_what_could_not_be_followed_waits_longer_each_time(engine: Engine) -> None:
+    ids = keep(engine, delivery())
+    for seconds, now in ((2, NOON), (4, NOON + MINUTE), (8, NOON + 2 * MINUTE)):
+        taken(engine, "w1", now=now)
+        with connected(engine) as connection:
+            assert inbox.give_back(connection, ids, worker="w2", now=now) == 0
+            assert inbox.give_back(connection, ids, worker="w1", now=now) == 1
+        (row,) = rows(engine)
+        assert (row["state"], row["leased_by"]) == ("waiting", None)
+        assert row["due_at"] == now + timedelta(seconds=seconds)
 
 
 def test_what_one_worker_took_another_does_not_get(engine: Engine) -> None:

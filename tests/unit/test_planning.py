@@ -195,28 +195,6 @@ def test_problems_tell_no_personal_data() -> None:
     assert not {"Ada", "Byron", "ada@example.com", "1 Test Street", "555"} & set(told.split())
 
 
-def test_every_hold_has_an_owner_and_one_step_that_ends_it() -> None:
-    assert {hold.owner_role for hold in planning.HOLDS.values()} == {
-        "engineer",
-        "finance",
-        "operations",
-        "support",
-    }
-    assert {code for code, hold in planning.HOLDS.items() if hold.can_release} == {
-        "order.tax_missing",
-        "order.total_zero",
-        "order.address_missing",
-    }
-    assert {code for code, hold in planning.HOLDS.items() if not hold.blocks} == {
-        "order.changed_after_acceptance",
-        "order.stock_unconfirmed",
-        "order.many_lines",
-    }
-    assert not set(planning.VALIDATION_CODES) & set(planning.MAPPING_CODES)
-    others = set(planning.HOLDS) - set(planning.VALIDATION_CODES) - set(planning.MAPPING_CODES)
-    assert others == {"order.changed_after_acceptance", "order.stock_unconfirmed"}
-
-
 @pytest.mark.parametrize(
     ("sku", "item_id", "trouble"),
     [

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 #: One file per noun; none needs another.
-PARTS = ("inbox", "systems", "exceptions", "alerts", "workers", "webhooks")
+PARTS = ("inbox", "systems", "exceptions", "alerts", "workers", "webhooks", "outbox")
 
 
 def upgrade() -> None:

@@ -1,6 +1,9 @@
 -- Runs handed to a warm worker: asked for, taken by one of them, or taken back by the launcher.
 create table ops.handover (
     run_id text primary key,
+    job text not null,
+    -- the job as the asker knows it: a worker with older code must not take it
+    snapshot_id text not null,
     asked_at timestamptz not null,
     taken_at timestamptz,
     taken_by text,
@@ -16,4 +19,12 @@ create table ops.worker (
     started_at timestamptz not null,
     beat_at timestamptz not null,
     run_id text
+);
+
+-- When a run of a job was last asked for, and when one last was at work: whoever decides whether
+-- another is needed asks nobody else.
+create table ops.job (
+    job text primary key,
+    asked_at timestamptz,
+    begun_at timestamptz
 );

@@ -1,0 +1,190 @@
+"""What there is to do, and whether a run should start for it: facts from tables, rules on facts.
+
+The sensors beside are shells round these rules. There is no cursor that could skip: a run that dies
+leaves its rows, and the next look sees them again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from resources.settings import Settings
+from resources.store import handover, presence
+from resources.store.engine import connected
+from resources.store.frames import read_rows
+from resources.wiring import Systems
+
+#: A run that was asked for and has not begun by then never will; one too many does no harm. A
+#: process of its own imports for seconds, a warm worker begins at once.
+BEGINS_WITHIN = timedelta(seconds=20)
+WARM_BEGINS_WITHIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What the database says about work to do, now."""
+
+    now: datetime
+    #: Due deliveries by store, of stores that do not rest.
+    hints: Mapping[str, int] = field(default_factory=dict)
+    unmapped: int = 0
+    due_writes: Mapping[str, int] = field(default_factory=dict)
+    #: When each list was last asked for: (source, stream).
+    asked_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    #: Systems that are paused, or away.
+    resting: frozenset[str] = frozenset()
+    is_running: bool = False
+    last_run_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A list of a system, and how often it is to be asked for."""
+
+    source: str
+    stream: str
+    every: timedelta
+
+
+def arrived(pending: Pending) -> list[str]:
+    """Why a run should start for what came in."""
+    if pending.is_running:
+        return []  # it takes whatever is pending, and its end is heard
+    found = [f"{count} deliveries of {store}" for store, count in sorted(pending.hints.items())]
+    if pending.unmapped:
+        found.append(f"{pending.unmapped} versions are not mapped")
+    return found
+
+
+def due(pending: Pending) -> list[str]:
+    """Why a run should start for what is to be sent."""
+    if pending.is_running:
+        return []
+    return [f"{count} writes to {erp}" for erp, count in sorted(pending.due_writes.items())]
+
+
+def late(pending: Pending, intervals: list[Interval]) -> list[str]:
+    """Why a run should start to ask for changes.
+
+    A system that does not answer is asked no more often than the others: the last run counts.
+    """
+    if pending.is_running:
+        return []
+    return [
+        _unheard(one, pending.asked_at.get((one.source, one.stream)))
+        for one in intervals
+        if one.source not in pending.resting and _is_late(one, pending)
+    ]
+
+
+def _is_late(one: Interval, pending: Pending) -> bool:
+    asked = [pending.asked_at.get((one.source, one.stream)), pending.last_run_at]
+    newest = max((moment for moment in asked if moment), default=None)
+    return newest is None or pending.now - newest >= one.every
+
+
+def _unheard(one: Interval, asked_at: datetime | None) -> str:
+    if asked_at is None:
+        return f"{one.source} was never asked for {one.stream}"
+    return f"{one.source} was not asked for {one.stream} since {asked_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def polls(settings: Settings) -> list[Interval]:
+    """How often each store is asked for changed orders."""
+    return [
+        Interval(name, "orders", timedelta(seconds=store.poll_seconds))
+        for name, store in settings.stores.items()
+    ]
+
+
+def master_data(settings: Settings) -> list[Interval]:
+    """How often lists without changes are read whole."""
+    every = timedelta(minutes=settings.master_data_minutes)
+    return [Interval(name, "customers", every) for name in settings.stores] + [
+        Interval(name, "items", every) for name in settings.erps
+    ]
+
+
+def look(systems: Systems, job: str) -> Pending:
+    """Read what is pending, and whether a run of `job` is at work or about to begin."""
+    now = systems.now()
+    with connected(systems.engine) as connection:
+        asked_at, begun_at = presence.last(connection, job)
+        is_warm = handover.somebody_is_there(connection, now)
+        within = WARM_BEGINS_WITHIN if is_warm else BEGINS_WITHIN
+        return Pending(
+            now,
+            hints=_hints(connection, list(systems.settings.stores), now),
+            unmapped=_unmapped(connection),
+            due_writes=_due_writes(connection, now),
+            asked_at=_asked_at(connection),
+            resting=_resting(connection, now),
+            is_running=presence.at_work(connection, job) > 0
+            or is_beginning(asked_at, begun_at, now, within),
+            last_run_at=begun_at,
+        )
+
+
+def is_beginning(
+    asked_at: datetime | None,
+    begun_at: datetime | None,
+    now: datetime,
+    within: timedelta = BEGINS_WITHIN,
+) -> bool:
+    """Whether a run that was asked for is still to begin.
+
+    Dagster's own word is not asked for: a killed run stays `started` there until somebody looks.
+    """
+    if asked_at is None or (begun_at is not None and begun_at >= asked_at):
+        return False
+    return now - asked_at < within
+
+
+def ask(systems: Systems, job: str, now: datetime) -> None:
+    """Record that a run of `job` is asked for."""
+    with connected(systems.engine) as connection:
+        presence.asked(connection, job, now)
+
+
+def _hints(connection: Connection, stores: list[str], now: datetime) -> dict[str, int]:
+    rows = read_rows(
+        connection,
+        "select store, count(*) as n from ops.inbox i where source = 'woocommerce' "
+        "and store = any(:stores) and due_at <= :now and (state = 'waiting' "
+        "or state = 'leased' and lease_until <= :now) and not ops.rests(i.store, :now) group by 1",
+        stores=stores,
+        now=now,
+    )
+    return {row["store"]: int(row["n"]) for row in rows}
+
+
+def _unmapped(connection: Connection) -> int:
+    rows = read_rows(
+        connection, "select count(*) as n from raw.woocommerce__orders where mapped_at is null"
+    )
+    return int(rows[0]["n"])
+
+
+def _due_writes(connection: Connection, now: datetime) -> dict[str, int]:
+    rows = read_rows(
+        connection,
+        "select system, count(*) as n from ops.outbox o where due_at <= :now and (state in "
+        "('waiting', 'unknown') or state = 'leased' and lease_until <= :now) "
+        "and not ops.rests(o.system, :now) group by 1",
+        now=now,
+    )
+    return {row["system"]: int(row["n"]) for row in rows}
+
+
+def _asked_at(connection: Connection) -> dict[tuple[str, str], datetime]:
+    rows = read_rows(connection, "select source, stream, updated_at from ops.watermark")
+    return {(row["source"], row["stream"]): row["updated_at"] for row in rows}
+
+
+def _resting(connection: Connection, now: datetime) -> frozenset[str]:
+    rows = read_rows(
+        connection, "select system from ops.system where ops.rests(system, :now)", now=now
+    )
+    return frozenset(row["system"] for row in rows)
