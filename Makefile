@@ -5,7 +5,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tryton check format lint types imports tests bench clean
+.PHONY: help demo test test-tryton check format lint types imports tests clean
+.PHONY: bench bench-intake bench-latency bench-surge
 
 help:          ## Say what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +39,15 @@ tests: test
 
 bench: $(READY) ## Orders per second and memory
 	$(BIN)/python bench/throughput.py $(ARGS)
+
+bench-intake: $(READY) ## Webhooks per second, against the bare server and pgbench
+	$(BIN)/python bench/intake.py $(ARGS)
+
+bench-latency: $(READY) ## Seconds from a webhook to the ERP's receipt (ARGS="--dev": plain dagster dev)
+	$(BIN)/python bench/latency.py $(ARGS)
+
+bench-surge: $(READY) ## Six times the orders for two hours, everything going wrong
+	$(BIN)/python bench/surge.py $(ARGS)
 
 # The lock names every package with its digest, so there is nothing to resolve; the project itself is
 # installed on top of it.

@@ -25,6 +25,8 @@ DRY_RUN = "orders_dry_run"
 COMPARE = "orders_compare"
 SCAN = "orders_scan"
 BACKFILL = "orders_backfill"
+#: How soon orders are accepted says nothing about history that was just read.
+ACCEPTANCE = dg.AssetCheckKey(core_key("orders"), "orders_are_accepted_in_time")
 #: Whatever is independent runs one after the other: our own connections and the ERP's limits
 #: are worth more than a second, and a run's process starts only once.
 EXECUTOR = dg.in_process_executor
@@ -84,7 +86,9 @@ def build(settings: Settings) -> list[JobSpec]:
         dg.define_asset_job(
             BACKFILL,
             # Holds belong to the orders job: it has read the ERP's items, this one may come first.
-            by_day.downstream() - holds - _prefixed("plan", kinds) - receipts - compare,
+            by_day.downstream()
+            - (holds | _prefixed("plan", kinds) | receipts | compare)
+            - dg.AssetSelection.checks(ACCEPTANCE),
             executor_def=EXECUTOR,
             description="A store's orders of one day into the same tables; the orders job sends "
             "what of them is to be sent.",

@@ -20,7 +20,8 @@ from sync_assets.ops.host import NotReady
 from sync_assets.ops.report import plain
 
 err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+#: Sentences are broken by the terminal, never by us: they may be searched for, or copied.
+out = Console(highlight=False, soft_wrap=True)
 
 #: Exit codes: 1 the answer is "no", 2 something must be mended first.
 NO, MEND = 1, 2
@@ -61,7 +62,7 @@ def table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | N
 
 def page() -> Console:
     """Where tables go: in a file or a pipe there is no edge to squeeze the columns against."""
-    return out if out.is_terminal else Console(highlight=False, width=200, file=out.file)
+    return Console(highlight=False, file=out.file, width=None if out.is_terminal else 200)
 
 
 def laid_out(

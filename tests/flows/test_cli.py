@@ -215,7 +215,7 @@ def test_a_run_sends_and_compares_and_prints_one_object(office: Office) -> None:
 
 def test_status_counts_what_was_read_sent_and_held(office: Office) -> None:
     found = said("status", "--json").json
-    assert {one["source"] for one in found["streams"]} == {"us", "uk"}
+    assert {one["source"] for one in found["streams"]} == {"us", "uk", "odoo"}
     states = {(one["store"], one["pipeline_state"]) for one in found["orders"]}
     assert {("us", "accepted"), ("us", "held"), ("uk", "accepted")} <= states
     assert "order.sku_unknown" in {one["code"] for one in found["exceptions"]}

@@ -43,6 +43,7 @@ def test_status_tells_how_far_each_stream_was_read(world: World) -> None:
     world.clock.forward(seconds=30)
     streams = status(world)["streams"]
     assert [(one["source"], one["stream"]) for one in streams] == [
+        ("odoo", "items"),
         ("uk", "orders"),
         ("uk", "orders_trashed"),
         ("us", "orders"),
