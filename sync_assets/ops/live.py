@@ -2,6 +2,7 @@
 each order is told with the seconds it took.
 """
 
+import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ def follow(
         if where:
             out.print(f"  {what}: {where}")
     since = datetime.now(UTC)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
             supervisor.look()
