@@ -118,7 +118,7 @@ def look(systems: Systems, job: str) -> Pending:
             now,
             hints=_hints(connection, list(systems.settings.stores), now),
             unmapped=_unmapped(connection),
-            due_writes=_due_writes(connection, now),
+            due_writes=_due_writes(connection, list(systems.settings.erps), now),
             asked_at=_asked_at(connection),
             resting=_resting(connection, now),
             is_running=presence.at_work(connection, job) > 0
@@ -167,12 +167,14 @@ def _unmapped(connection: Connection) -> int:
     return int(rows[0]["n"])
 
 
-def _due_writes(connection: Connection, now: datetime) -> dict[str, int]:
+def _due_writes(connection: Connection, erps: list[str], now: datetime) -> dict[str, int]:
     rows = read_rows(
         connection,
-        "select system, count(*) as n from ops.outbox o where due_at <= :now and (state in "
+        "select system, count(*) as n from ops.outbox o where due_at <= :now "
+        "and system = any(:erps) and (state in "
         "('waiting', 'unknown') or state = 'leased' and lease_until <= :now) "
         "and not ops.rests(o.system, :now) group by 1",
+        erps=erps,
         now=now,
     )
     return {row["system"]: int(row["n"]) for row in rows}

@@ -41,10 +41,12 @@ class Told:
         return found
 
     def sentence(self) -> str:
-        """Why a command failed, from stderr."""
+        """Why a command failed: the last line on stderr."""
         assert self.code != 0
         assert "Traceback" not in self.out + self.err
-        return self.err.rpartition("✗ ")[2].strip()
+        said = self.err.rpartition("✗ ")[2].strip()
+        assert "\n" not in said
+        return said
 
 
 def said(*words: str, answers: str = "") -> Told:

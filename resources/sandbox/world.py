@@ -121,15 +121,20 @@ def build(
     *,
     version: int = 18,
     stock: int = STOCK,
+    are_placed: bool = True,
 ) -> World:
-    """Place orders in fresh shops and fill a stand-in ERP, or none where a real one is used."""
+    """Place orders in fresh shops and fill a stand-in ERP, or none where a real one is used.
+
+    Orders that are not placed are to come: the ERP knows what they will be about.
+    """
     if erp not in ("odoo", None):
         raise ValueError(f"there is no stand-in for the ERP {erp!r}")
     world = World({name: _shop(store, now) for name, store in STORES.items()})
     counters = {name: _Counter(world, STORES[name], shop) for name, shop in world.shops.items()}
     world.checkouts = {name: counter.checkout for name, counter in counters.items()}
     for order in orders:
-        counters[order.store].take(order)
+        counter = counters[order.store]
+        counter.take(order) if are_placed else counter.offer(order)
     if erp:
         world.erp = _erp(world.items, now, version, stock)
     return world
@@ -190,7 +195,7 @@ class _Counter:
         self.world.sources[ref] = order.source
         if order.defects:
             self.world.defects[ref] = order.defects
-        self._offer(order)
+        self.offer(order)
 
     def _account(self, order: ShopOrder) -> int:
         """The shop's id of the customer, who opens an account with the first order."""
@@ -215,7 +220,7 @@ class _Counter:
             whole += amount
         return whole
 
-    def _offer(self, order: ShopOrder) -> None:
+    def offer(self, order: ShopOrder) -> None:
         """Remember what the ERP must sell; what was planted as unknown is none of it."""
         for line in order.lines:
             sku = self.checkout.sku(line)

@@ -90,6 +90,13 @@ where o.order_ref > :after
             and p.action = 'create')))
   and not (:only_new and exists (select from ops.exception e where e.subject_ref = o.order_ref
             and e.state = 'open' and e.blocks and e.version = o.raw_version))
+  and not (:only_new and exists (select from plan.sales_orders p join ops.outbox x
+            on x.system = p.system and x.thing_ref = p.order_ref
+                and x.wanted_hash = p.wanted_hash
+            where p.order_ref = o.order_ref and p.action = 'create'
+                and p.core_version = o.raw_version and x.core_version = o.raw_version
+                and x.operation = 'sales_order.create'
+                and x.state in ('waiting', 'leased', 'unknown', 'parked')))
 order by o.order_ref limit :limit
 """
 
@@ -104,8 +111,9 @@ def open_orders(
 ) -> list[ShopOrder]:
     """The next chunk of orders that are not settled with their ERP, with all their parts.
 
-    `only_new` leaves out those whose very version is held already: what holds them has not changed,
-    or a reading of master data judges them again.
+    `only_new` leaves out those whose very version is held already, or waits to be sent as it was
+    planned: nothing about them has changed, or a reading of master data judges them again. Without
+    this every run would plan the whole backlog of an ERP that is away.
     """
     orders = read_rows(
         connection,

@@ -9,54 +9,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from typer.testing import CliRunner
 
 from resources.sandbox.serve import serve
 from resources.store import postgres
 from resources.store.engine import engine_for
-from sync_assets.ops.cli import app
+from tests.desk import NOON, Told, said
 from tests.worlds import STORES, World, small_world
 
-NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 CLOSED = "http://127.0.0.1:9"
-
-
-@dataclass
-class Told:
-    """What one command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """The one JSON object on stdout."""
-        found = json.loads(self.out)
-        assert isinstance(found, dict)
-        assert self.out.count("\n") == 1
-        return found
-
-    def sentence(self) -> str:
-        """The one line on stderr of a command that failed."""
-        assert self.code != 0
-        assert "Traceback" not in self.out + self.err
-        (line,) = self.err.strip().splitlines()
-        return line.removeprefix("✗ ")
-
-
-def said(*words: str) -> Told:
-    """Run one command."""
-    result = CliRunner().invoke(app, list(words))
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Told(result.exit_code, result.stdout, result.stderr)
 
 
 @dataclass
