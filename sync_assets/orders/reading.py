@@ -18,13 +18,15 @@ from resources.store import exceptions, inbox, raw
 from resources.store.engine import connected
 from resources.store.frames import scalar
 from resources.store.systems import end_drain
-from resources.systems.woocommerce import Broken, Raw, WooCommerce
+from resources.systems.woocommerce import Broken, Raw
 from resources.wiring import Systems
 from sync_assets.domain.frames import DISTANT_PAST
 from sync_assets.domain.orders import Problem
 from sync_assets.orders.trouble import exceptional
 
 Page = list[Raw | Broken]
+#: What was received at a moment is in the table by then.
+COMMITTED_WITHIN = timedelta(minutes=10)
 #: Master data and scans let orders go first where calls are scarce.
 LANE_OF = dict.fromkeys(("customers", "items", "orders_scan", "customers_scan"), "catalog")
 
@@ -113,15 +115,8 @@ def _keep_stream(
     total = Tally()
     for page in pages:
         with connected(systems.engine) as connection:
-            total.add(
-                keep(
-                    connection,
-                    "woocommerce__orders",
-                    page,
-                    reading,
-                    systems.settings.service_levels,
-                )
-            )
+            levels = systems.settings.service_levels
+            total.add(keep(connection, "woocommerce__orders", page, reading, levels))
             reached = max(
                 (thing.changed_at for thing in page if isinstance(thing, Raw)), default=None
             )
@@ -141,16 +136,7 @@ def orders_of_day(
     total = Tally()
     with systems.shop(store) as shop:
         for page in shop.orders_placed_between(start, end):
-            with connected(systems.engine) as connection:
-                total.add(
-                    keep(
-                        connection,
-                        "woocommerce__orders",
-                        page,
-                        reading,
-                        systems.settings.service_levels,
-                    )
-                )
+            total.add(kept(systems, "woocommerce__orders", page, reading))
     return total
 
 
@@ -160,16 +146,7 @@ def customers(systems: Systems, store: str, run_id: str | None) -> Tally:
     total = Tally()
     with systems.shop(store) as shop:
         for page in shop.customers():
-            with connected(systems.engine) as connection:
-                total.add(
-                    keep(
-                        connection,
-                        "woocommerce__customers",
-                        page,
-                        reading,
-                        systems.settings.service_levels,
-                    )
-                )
+            total.add(kept(systems, "woocommerce__customers", page, reading))
     _was_read(systems, store, "customers", reading.received_at)
     return total
 
@@ -181,35 +158,25 @@ def _was_read(systems: Systems, source: str, stream: str, at: datetime) -> None:
 
 
 def notes_of_changed(systems: Systems, store: str, run_id: str | None) -> Tally:
-    """Keep the notes of orders whose newest version came with this run; one call an order."""
+    """Keep the notes of orders that came since notes were last read; one call an order."""
     reading = raw.Reading(store, "delta", systems.now(), run_id)
     with connected(systems.engine) as connection:
         ids = scalar(
             connection,
             "select array_agg(distinct resource_id) from raw.woocommerce__orders "
-            "where source = :store and run_id = :run",
+            "where source = :store and received_at > coalesce("
+            "cast(:since as timestamptz) - cast(:slack as interval), '-infinity')",
             store=store,
-            run=run_id,
+            since=raw.complete_until(connection, store, "order_notes"),
+            slack=COMMITTED_WITHIN,
         )
     total = Tally()
     with systems.shop(store) as shop:
         for order_id in ids or []:
-            with connected(systems.engine) as connection:
-                page = _notes(shop, order_id)
-                total.add(
-                    keep(
-                        connection,
-                        "woocommerce__order_notes",
-                        page,
-                        reading,
-                        systems.settings.service_levels,
-                    )
-                )
+            page = list(shop.order_notes(order_id))
+            total.add(kept(systems, "woocommerce__order_notes", page, reading))
+    _was_read(systems, store, "order_notes", reading.received_at)
     return total
-
-
-def _notes(shop: WooCommerce, order_id: str) -> Page:
-    return list(shop.order_notes(order_id))
 
 
 def items(systems: Systems, erp: str, run_id: str | None) -> Tally:
@@ -230,6 +197,12 @@ def items(systems: Systems, erp: str, run_id: str | None) -> Tally:
             total.add(Tally(seen=len(page), new=new))
     _was_read(systems, erp, "items", reading.received_at)
     return total
+
+
+def kept(systems: Systems, table: str, page: Page, reading: raw.Reading) -> Tally:
+    """Store one page in a transaction of its own."""
+    with connected(systems.engine) as connection:
+        return keep(connection, table, page, reading, systems.settings.service_levels)
 
 
 def keep(

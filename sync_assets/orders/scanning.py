@@ -23,7 +23,7 @@ from sync_assets.domain.frames import DISTANT_PAST
 from sync_assets.domain.orders import OrderState, Problem
 from sync_assets.domain.planning import ENDED
 from sync_assets.orders import gone
-from sync_assets.orders.reading import Tally, each_source, keep
+from sync_assets.orders.reading import Tally, each_source, kept
 from sync_assets.orders.trouble import exceptional
 
 ORDERS, CUSTOMERS = "woocommerce__orders", "woocommerce__customers"
@@ -133,7 +133,7 @@ def _look_up(
         page = shop.orders_by_id(batch)
         there |= {int(one.resource_id) for one in page if one.resource_id}
         whole = [one for one in page if _is_settled(one, reading.received_at - lag)]
-        total.add(_kept(systems, ORDERS, whole, reading))
+        total.add(kept(systems, ORDERS, whole, reading))
     return there
 
 
@@ -154,7 +154,7 @@ def scan_customers(systems: Systems, store: str, run_id: str | None, *, holes: b
         listed = shop.customer_ids(down_to)
         total = Scan(listed=len(listed))
         for batch in _batches(sorted(listed - known)):
-            total.add(_kept(systems, CUSTOMERS, shop.customers_by_id(batch), reading))
+            total.add(kept(systems, CUSTOMERS, shop.customers_by_id(batch), reading))
     return total
 
 
@@ -233,11 +233,6 @@ def _ids(connection: Connection, table: str, store: str, floor: int) -> frozense
         floor=floor,
     )
     return frozenset(int(row["id"]) for row in rows)
-
-
-def _kept(systems: Systems, table: str, page: list[Raw | Broken], reading: raw.Reading) -> Tally:
-    with connected(systems.engine) as connection:
-        return keep(connection, table, page, reading, systems.settings.service_levels)
 
 
 def _answers(shop: WooCommerce, lost: Sequence[int]) -> dict[int, str]:

@@ -278,6 +278,29 @@ def test_notes_of_an_order_deleted_meanwhile_are_no_fault(world: World) -> None:
     assert rows == [{"order_ref": f"us:{stays}", "note": "packed"}]
 
 
+def test_notes_are_read_of_orders_that_came_since_whatever_run_brought_them(world: World) -> None:
+    def asked(run: str) -> int:
+        before = world.shops["us"].calls["GET orders/{id}/notes"]
+        reading.notes_of_changed(world.systems, "us", run)
+        return world.shops["us"].calls["GET orders/{id}/notes"] - before
+
+    world.place()
+    world.clock.forward(seconds=2)
+    read(world)
+    assert asked("another run") == 1
+    world.clock.forward(minutes=11)
+    assert asked("again") == 1  # it may have been committed late
+    assert asked("once more") == 0
+    order = world.place()
+    world.shops["us"].add_note(order, "packed")
+    world.clock.forward(seconds=2)
+    read(world)
+    assert asked("the next") == 1
+    mapping.notes(world.systems, "run")
+    rows = world.rows("select order_ref from core.order_notes where note = 'packed'")
+    assert rows == [{"order_ref": f"us:{order}"}]
+
+
 # Clocks and zones
 
 
