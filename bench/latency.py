@@ -79,7 +79,7 @@ def _settle(stage: Rehearsal) -> None:
     url = f"{stage.plan.receiver}/ready"
     if not wait_until(
         lambda: (
-            _answers(url)
+            host.answers(url)
             and _count(stage, "select count(*) from receipt.sales_orders") > 0
             and _count(stage, _OPEN) == 0
         ),
@@ -90,13 +90,6 @@ def _settle(stage: Rehearsal) -> None:
 
 
 _OPEN = "select count(*) from ops.outbox where state not in ('done', 'refused', 'parked')"
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def _count(stage: Rehearsal, query: str) -> int:

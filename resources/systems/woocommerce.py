@@ -44,6 +44,9 @@ class Shop:
     timezone: str
     gmt_offset: Decimal
 
+    def __str__(self) -> str:
+        return f"{self.name}, {self.timezone or f'UTC{self.gmt_offset:+}'}"
+
 
 @dataclass(frozen=True)
 class _Page:

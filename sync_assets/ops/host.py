@@ -172,12 +172,18 @@ def wait_for(url: str, *, seconds: float = 60) -> bool:
     """Wait until somebody answers at `url`; whether it happened in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=2, trust_env=False).status_code < 500:
-                return True
-        except httpx.TransportError:
-            time.sleep(0.2)
+        if answers(url):
+            return True
+        time.sleep(0.2)
     return False
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there now, and not with a fault of his own."""
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code < 500
+    except httpx.TransportError:
+        return False
 
 
 def forever() -> None:

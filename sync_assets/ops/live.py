@@ -33,7 +33,9 @@ def follow(
         receiver_port=systems.settings.receiver.port,
         ui=ui,
     )
-    supervisor = supervision.Supervisor(plan.parts, say, revive=supervision.reviver())
+    supervisor = supervision.Supervisor(
+        plan.parts, say, revive=supervision.reviver(), is_up=supervision.prober(place, plan)
+    )
     names = ", ".join(part.name for part in plan.parts)
     out.print(f"Starting {names}: about twenty seconds. Ctrl-C ends everything.")
     for what, where in (("Dagster UI", plan.url), ("Receiver", plan.receiver)):

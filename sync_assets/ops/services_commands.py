@@ -57,7 +57,10 @@ def up(
                 out.print(f"  {what}: {where}")
         supervision.until_told(
             supervision.Supervisor(
-                found.parts, lambda line: err.print(f"  {line}"), revive=supervision.reviver()
+                found.parts,
+                lambda line: err.print(f"  {line}"),
+                revive=supervision.reviver(),
+                is_up=supervision.prober(place, found),
             )
         )
 

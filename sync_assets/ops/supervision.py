@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from resources import settings
-from resources.store import postgres
+from resources.store import handover, postgres
+from resources.store.engine import connected, engine_for
+from resources.wiring import utc_now
 from sync_assets.ops import host
 
 #: A part that ended is started again after this long, doubled each time up to a minute.
@@ -82,7 +84,10 @@ class Supervisor:
     pause: Callable[[float], None] = time.sleep
     #: The embedded database, where there is one: whether it had to be started again.
     revive: Callable[[], bool] = lambda: False
+    #: Asked now and then until it holds, then told once.
+    is_up: Callable[[], bool] = lambda: False
     over: bool = field(default=False, init=False)
+    told_up: bool = field(default=False, init=False)
     revived_at: float = field(default=0.0, init=False)
 
     def run(self) -> None:
@@ -100,6 +105,9 @@ class Supervisor:
             self.revived_at = self.clock()
             if self.revive():
                 self.say("the database had ended; it is up again")
+            if not self.told_up and self.is_up():
+                self.told_up = True
+                self.say("Everything is up. Ctrl-C ends it.")
         for part in self.parts:
             told = part.mind(self.clock())
             if told:
@@ -191,6 +199,25 @@ def reviver() -> Callable[[], bool]:
         return lambda: False
     folder = settings.home() / "postgres"
     return lambda: postgres.revive_embedded(folder)
+
+
+def prober(place: postgres.Databases, found: Plan) -> Callable[[], bool]:
+    """What says whether a worker is there, and receiver and UI answer."""
+    urls = [f"{found.receiver}/ready"] if found.receiver else []
+    urls += [f"{found.url}/server_info"] if found.url else []
+
+    def is_up() -> bool:
+        engine = engine_for(place, pool_size=1)
+        try:
+            with connected(engine) as connection:
+                there = handover.somebody_is_there(connection, utc_now())
+        except postgres.DatabaseUnavailable:
+            return False
+        finally:
+            engine.dispose()
+        return there and all(host.answers(url) for url in urls)
+
+    return is_up
 
 
 def until_told(supervisor: Supervisor) -> None:

@@ -69,6 +69,25 @@ def test_ending_ends_every_part(tmp_path: Path) -> None:
     assert said == []
 
 
+def test_that_everything_is_up_is_told_once() -> None:
+    clock, said, answers = Clock(), list[str](), iter([False, True, True])
+    supervisor = Supervisor([], said.append, clock, is_up=lambda: next(answers))
+    for _ in range(5):
+        clock.now += 1
+        supervisor.look()
+    assert said == ["Everything is up. Ctrl-C ends it."]
+
+
+def test_a_database_that_died_is_started_again_and_told() -> None:
+    clock, said = Clock(), list[str]()
+    died = iter([True, False, False])
+    supervisor = Supervisor([], said.append, clock, revive=lambda: next(died))
+    for _ in range(2):
+        clock.now += 1
+        supervisor.look()
+    assert said == ["the database had ended; it is up again"]
+
+
 def test_the_workspace_names_one_code_server(tmp_path: Path) -> None:
     path = tmp_path / "run" / "workspace.yaml"
     write_workspace(path, 4321)
