@@ -27,6 +27,8 @@ log = logging.getLogger("sync_assets.gate")
 
 LOOK_EVERY = timedelta(seconds=1)
 COUNT_EVERY = timedelta(seconds=5)
+#: What a bucket earns in less is lost in rounding; several who wait would chase one another.
+LEAST_WAIT = timedelta(milliseconds=10)
 #: What others wait after "too many calls" that names no time.
 BLOCK_SECONDS = 1.0
 
@@ -98,12 +100,13 @@ class StoreGate:
                 seconds = turn.wait.total_seconds()
                 told = f"the limit of calls is used up for {seconds:.1f} s"
                 raise Throttled(self.system, told, after_seconds=seconds)
-            if turn.wait:
-                self.sleep(turn.wait.total_seconds())
+            wait = turn.wait if turn.granted else max(turn.wait, LEAST_WAIT)
+            if wait:
+                self.sleep(wait.total_seconds())
             if turn.granted:
                 return
-            waited += turn.wait
-            now = max(self.now(), now + turn.wait)
+            waited += wait
+            now = max(self.now(), now + wait)
 
     def _turn(self, now: datetime, patience: timedelta) -> pace.Turn:
         known = self._look(now)

@@ -68,7 +68,7 @@ def _tell(systems: Systems, since: datetime) -> datetime:
             f"{row['answered_at']:%H:%M:%S}  {row['order_ref']} is {row['remote_number']} in "
             f"{row['system']}, {took:.1f} s after we heard of it ({how})"
         )
-    return max([since, *[row["answered_at"] for row in rows]])
+    return rows[-1]["answered_at"] if rows else since
 
 
 #: When we first heard of an order: the delivery that named it, or the reading that found it.

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, text
 
 from resources.store import inbox
 from resources.store.engine import connected
-from resources.store.frames import read_rows
+from resources.store.frames import driver, read_rows
 from resources.store.inbox import Delivery
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -177,3 +177,25 @@ def test_what_cannot_be_read_is_set_aside_with_its_body_and_reason(engine: Engin
     assert (first["outcome"], first["settled_at"]) == ("no JSON", NOON)
     assert second["state"] == "waiting"
     assert list(taken(engine, "w1")) == ["8"]
+
+
+def test_what_is_copied_is_what_is_appended(engine: Engine) -> None:
+    given = [
+        delivery("7", body=b"\x00\xff{}", headers={"x-wc-topic": 'é"\\'}, signature="valid"),
+        delivery(None, topic="", due_at=NOON + MINUTE),
+        delivery("8", fault="the body is not JSON"),
+    ]
+    keep(engine, *given)
+    with (
+        connected(engine) as connection,
+        driver(connection).cursor() as cursor,
+        cursor.copy(inbox.COPY) as copy,
+    ):
+        copy.write(inbox.packed(given))
+    found = rows(engine)
+    appended, copied = found[:3], found[3:]
+    for row in found:
+        del row["id"]
+    assert copied == appended
+    assert [row["state"] for row in copied] == ["waiting", "waiting", "quarantined"]
+    assert copied[2]["outcome"] == "the body is not JSON"
