@@ -32,11 +32,11 @@ app = typer.Typer()
 @app.command()
 def receiver(
     host_name: Annotated[
-        str | None, typer.Option("--host", help="Address to listen on. Default: [receiver] host.")
+        str | None, typer.Option("--host", help="Address to listen on. Default: `receiver.host`.")
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1, max=65535, help="Default: [receiver] port."),
+        typer.Option("--port", min=1, max=65535, help="Default: `receiver.port`."),
     ] = None,
     workers: Annotated[
         int,
@@ -51,7 +51,7 @@ def receiver(
 ) -> None:
     """Take webhooks in: check who sent them, keep them on disk, answer. Ctrl-C ends it.
 
-    Every store with `webhook_secrets` and every entry of `[webhooks]` has an endpoint
+    Every store with `webhook_secrets` and every entry of `webhooks` in the configuration has an endpoint
     /webhooks/<scheme>/<name>. A delivery is answered 200 once it is on disk; while the database is
     away it is answered 503 and the receiver recovers by itself. Dagster is not needed for this.
 
