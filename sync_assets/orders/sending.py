@@ -407,9 +407,13 @@ class Sender:
         try:
             short = self.client.unconfirmed_stock(list(fresh)) if fresh else set()
         except RemoteError as error:
-            # The orders are accepted all the same; the next drift check asks again.
             total.faults["stock"] = str(error)
-            short = set()
+            if error.remedy in (Remedy.RETRY, Remedy.FIND_OUT):
+                # Settled now, nobody would ask again; the next try finds them accepted.
+                for outcome in fresh.values():
+                    outcome.state, outcome.error = "waiting", error
+                return []
+            short = set(fresh)  # whom nobody may ask, nobody confirmed either
         problem = Problem(
             "order.stock_unconfirmed", "stock", "accepted, but not all units could be reserved"
         )
