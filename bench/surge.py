@@ -1,6 +1,6 @@
 """Sixfold order volume for two hours, simulated: what is lost, doubled, oversold, late.
 
-    python bench/surge.py [--orders-per-minute 4] [--hours 2] [--compare-polling] [--json]
+    python bench/surge.py [--orders-per-minute 3] [--hours 2] [--compare-polling] [--json]
 
 Three shops, one ERP that takes 5 calls at once and 60 a minute, is closed for ten minutes in the
 middle of the surge and slow for five more; a share of its calls fails or loses its answer. Of the
@@ -81,7 +81,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--orders-per-minute", type=float, default=4.0, help="the base rate; six times that for"
+        "--orders-per-minute", type=float, default=3.0, help="the base rate; six times that for"
     )
     parser.add_argument("--hours", type=float, default=2.0, help="so many simulated hours")
     parser.add_argument("--seed", type=int, default=0)

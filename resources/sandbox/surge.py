@@ -16,7 +16,7 @@ class Surge:
     """The shape of a promotion."""
 
     start: datetime
-    per_minute: float = 4.0
+    per_minute: float = 3.0
     factor: float = 6.0
     hours: float = 2.0
     before: timedelta = timedelta(minutes=5)

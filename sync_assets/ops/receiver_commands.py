@@ -51,9 +51,10 @@ def receiver(
 ) -> None:
     """Take webhooks in: check who sent them, keep them on disk, answer. Ctrl-C ends it.
 
-    Every store with `webhook_secrets` and every entry of `webhooks` in the configuration has an endpoint
-    /webhooks/<scheme>/<name>. A delivery is answered 200 once it is on disk; while the database is
-    away it is answered 503 and the receiver recovers by itself. Dagster is not needed for this.
+    Every store with `webhook_secrets` and every entry of `webhooks` in the configuration has an
+    endpoint /webhooks/<scheme>/<name>. A delivery is answered 200 once it is on disk; while the
+    database is away it is answered 503 and the receiver recovers by itself. Dagster is not needed
+    for this.
 
     Beside the endpoints: /health, /ready, /metrics (Prometheus) and /openapi.json.
     """

@@ -32,7 +32,7 @@ from sync_assets.ops.traffic import PROVIDER, SHOP, Traffic, waits
 START = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 METER_SECONDS = 30.0
 #: After the last order: until every poll has seen it, and until nobody waits any longer.
-TAIL, PATIENCE = timedelta(minutes=5), timedelta(hours=4)
+TAIL, PATIENCE = timedelta(minutes=3), timedelta(hours=4)
 #: Articles with a third of the stock that is asked for; of all others there is plenty.
 SCARCE, PLENTY = 12, 100_000
 Say = Callable[[str], None]
