@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+from sqlalchemy import create_engine
 
 from resources import settings
 from resources.errors import RemoteError
@@ -25,7 +26,6 @@ from resources.sandbox.shop_order import STORES, ShopOrder
 from resources.sandbox.timeline import Timeline
 from resources.sandbox.world import World
 from resources.store import postgres, presence
-from resources.store.engine import connected, engine_for
 from resources.wiring import Systems
 from sensors import deliveries, pending
 from sensors.webhooks import receiver
@@ -43,7 +43,7 @@ DELIVER_SECONDS, LOOK_SECONDS = 2.0, 5.0
 HEALTH_SECONDS = 300.0
 #: No transaction of ours may wait for another one that sleeps: such a wait would never end here.
 #: And nobody is killed, so that a commit need not wait for the disk.
-DATABASE = {"lock_timeout": "'20s'", "synchronous_commit": "off"}
+DATABASE = "-c timezone=UTC -c lock_timeout=20s -c synchronous_commit=off"
 
 
 class Hooks:
@@ -89,7 +89,7 @@ class Simulation:
     def __post_init__(self) -> None:
         self.systems = Systems(
             self.config,
-            engine_for(self.place, pool_size=20),
+            create_engine(self.place.sqlalchemy, pool_size=20, connect_args={"options": DATABASE}),
             now=self.timeline,
             transports={name: gateway.transport() for name, gateway in self.gateways.items()},
             sleep=self.timeline.sleep,
@@ -104,11 +104,6 @@ class Simulation:
 
     def prepare(self) -> None:
         """What was done before the day: the ERP's items are known, the webhooks set up."""
-        name = self.place.store.database
-        with connected(self.systems.engine) as connection:
-            for option, value in DATABASE.items():
-                connection.exec_driver_sql(f'alter database "{name}" set {option} = {value}')
-        self.systems.engine.dispose()  # for those who connect from now on
         reading.items(self.systems, ERP, "before")
         mapping.items(self.systems, KIND, "before")
         for store in self.world.shops if self.has_webhooks else ():
