@@ -3,8 +3,8 @@
     python bench/intake.py [--events 20000] [--rounds 5] [--clients 64] [--json]
 
 The same load, in turns: (ours) the receiver on a database of its own, every accepted event looked
-up on disk afterwards; (a) the bare server: uvicorn with the same loop and parser, which reads the
-body and answers 202, and beside it the receiver with everything but the storing; (b) pgbench
+up on disk afterwards; (a) the bare server: the same receiver with everything but the storing, and
+beside it (`empty_app`) uvicorn alone, which reads the body and answers 202; (b) pgbench
 inserting one row of the same size per commit, with as many clients, into a table like the inbox
 but without the announcing trigger. Ratios are medians over the rounds. The load comes from a
 process of its own; its bodies are made from a seed. pgbench is taken from PATH (Debian:
@@ -408,13 +408,13 @@ def _tell(wanted: argparse.Namespace, rounds: list[dict[str, Any]]) -> None:
         "events_per_second": round(median("events_per_second")),
         "p50_ms": round(median("p50_ms"), 2),
         "p99_ms": round(median("p99_ms"), 2),
-        "ratio_bare_server": ratio("bare_per_second"),
-        "ratio_without_storing": ratio("unstored_per_second"),
+        "ratio_empty_app": ratio("bare_per_second"),
+        "ratio_bare_server": ratio("unstored_per_second"),
         "ratio_pgbench": pgbench,
         "lost": sum(one["lost"] for one in rounds),
-        "bare_server_per_second": round(median("bare_per_second")),
-        "without_storing_per_second": round(median("unstored_per_second")),
-        "bare_server_p50_ms": round(median("bare_p50_ms"), 2),
+        "empty_app_per_second": round(median("bare_per_second")),
+        "bare_server_per_second": round(median("unstored_per_second")),
+        "empty_app_p50_ms": round(median("bare_p50_ms"), 2),
         "pgbench_per_second": None if pgbench is None else round(median("pgbench_per_second")),
         "clients": wanted.clients,
         "rounds": wanted.rounds,
