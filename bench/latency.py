@@ -30,7 +30,7 @@ import httpx
 from resources.store.engine import connected
 from resources.store.frames import read_rows, scalar
 from sync_assets.ops import host
-from sync_assets.ops.rehearsal import WEBHOOK_SECRET, Rehearsal, rehearse, wait_until
+from sync_assets.ops.rehearsal import WEBHOOK_SECRET, Rehearsal, rehearse
 
 READY_SECONDS, ARRIVES_SECONDS = 180, 120
 
@@ -77,7 +77,7 @@ def _as_dagster_dev(stage: Rehearsal) -> None:
 def _settle(stage: Rehearsal) -> None:
     """Wait until every part works and the orders that were there have gone through."""
     url = f"{stage.plan.receiver}/ready"
-    if not wait_until(
+    if not host.wait_until(
         lambda: (
             host.answers(url)
             and _count(stage, "select count(*) from receipt.sales_orders") > 0
@@ -170,7 +170,7 @@ def _tell(stage: Rehearsal, sold: dict[str, Any]) -> None:
 
 
 def _polled(told: Callable[[], bool], meanwhile: Callable[[], None]) -> bool:
-    return wait_until(told, seconds=ARRIVES_SECONDS, meanwhile=meanwhile)
+    return host.wait_until(told, seconds=ARRIVES_SECONDS, meanwhile=meanwhile)
 
 
 def _parts(instance: dg.DagsterInstance, event: dict[str, Any]) -> dict[str, float]:

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from resources.settings import Settings
-from resources.store import handover, presence
+from resources.store import handover, inbox, outbox, presence
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
+from sync_assets.orders.hints import SOURCE
 
 #: A run that was asked for and has not begun by then never will; one too many does no harm. A
 #: process of its own imports for seconds, a warm worker begins at once.
@@ -116,9 +117,9 @@ def look(systems: Systems, job: str) -> Pending:
         within = WARM_BEGINS_WITHIN if is_warm else BEGINS_WITHIN
         return Pending(
             now,
-            hints=_hints(connection, list(systems.settings.stores), now),
+            hints=inbox.due(connection, SOURCE, list(systems.settings.stores), now),
             unmapped=_unmapped(connection),
-            due_writes=_due_writes(connection, list(systems.settings.erps), now),
+            due_writes=outbox.due(connection, list(systems.settings.erps), now),
             asked_at=_asked_at(connection),
             resting=_resting(connection, now),
             is_running=presence.at_work(connection, job) > 0
@@ -148,36 +149,11 @@ def ask(systems: Systems, job: str, now: datetime) -> None:
         presence.asked(connection, job, now)
 
 
-def _hints(connection: Connection, stores: list[str], now: datetime) -> dict[str, int]:
-    rows = read_rows(
-        connection,
-        "select store, count(*) as n from ops.inbox i where source = 'woocommerce' "
-        "and store = any(:stores) and due_at <= :now and (state = 'waiting' "
-        "or state = 'leased' and lease_until <= :now) and not ops.rests(i.store, :now) group by 1",
-        stores=stores,
-        now=now,
-    )
-    return {row["store"]: int(row["n"]) for row in rows}
-
-
 def _unmapped(connection: Connection) -> int:
     rows = read_rows(
         connection, "select count(*) as n from raw.woocommerce__orders where mapped_at is null"
     )
     return int(rows[0]["n"])
-
-
-def _due_writes(connection: Connection, erps: list[str], now: datetime) -> dict[str, int]:
-    rows = read_rows(
-        connection,
-        "select system, count(*) as n from ops.outbox o where due_at <= :now "
-        "and system = any(:erps) and (state in "
-        "('waiting', 'unknown') or state = 'leased' and lease_until <= :now) "
-        "and not ops.rests(o.system, :now) group by 1",
-        erps=erps,
-        now=now,
-    )
-    return {row["system"]: int(row["n"]) for row in rows}
 
 
 def _asked_at(connection: Connection) -> dict[tuple[str, str], datetime]:

@@ -128,6 +128,26 @@ def _text(value: str) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
+#: What may be taken: it is due, and no living worker holds it.
+_FREE = "due_at <= :now and (state = 'waiting' or state = 'leased' and lease_until <= :now)"
+
+
+def due(
+    connection: Connection, source: str, stores: Sequence[str], now: datetime
+) -> dict[str, int]:
+    """Count by store what `lease` would take now; stores with nothing are left out."""
+    rows = read_rows(
+        connection,
+        "select store, n from (select store, count(*) as n from ops.inbox "  # noqa: S608
+        f"where source = :source and store = any(:stores) and {_FREE} group by 1) free "
+        "where not ops.rests(store, :now)",
+        source=source,
+        stores=list(stores),
+        now=now,
+    )
+    return {row["store"]: int(row["n"]) for row in rows}
+
+
 def lease(
     connection: Connection,
     *,
@@ -144,18 +164,17 @@ def lease(
     """
     rows = read_rows(
         connection,
-        """
+        f"""
         update ops.inbox i
         set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1
         where i.id in (
             select id from ops.inbox
-            where source = :source and store = :store and due_at <= :now
-              and (state = 'waiting' or (state = 'leased' and lease_until <= :now))
+            where source = :source and store = :store and {_FREE}
               and not ops.rests(:store, :now)
             order by due_at, id limit :limit for update skip locked)
         returning i.id, split_part(i.topic, '.', 1) as kind,
             coalesce(i.resource_id, '') as resource_id
-        """,
+        """,  # noqa: S608
         source=source,
         store=store,
         worker=worker,

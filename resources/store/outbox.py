@@ -145,6 +145,26 @@ def retry_parked(connection: Connection, system: str | None, thing_ref: str, now
     return int(done.rowcount)
 
 
+#: What may be taken: it is due, and no living worker holds it.
+_FREE = (
+    "due_at <= :now and (state in ('waiting', 'unknown') "
+    "or state = 'leased' and lease_until <= :now)"
+)
+
+
+def due(connection: Connection, systems: Sequence[str], now: datetime) -> dict[str, int]:
+    """Count by system what `lease` would take now; systems with nothing are left out."""
+    rows = read_rows(
+        connection,
+        "select system, n from (select system, count(*) as n from ops.outbox "  # noqa: S608
+        f"where system = any(:systems) and {_FREE} group by 1) free "
+        "where not ops.rests(system, :now)",
+        systems=list(systems),
+        now=now,
+    )
+    return {row["system"]: int(row["n"]) for row in rows}
+
+
 def lease(
     connection: Connection,
     system: str,
@@ -157,19 +177,17 @@ def lease(
     """Take due writes, the urgent lane first; nothing while the system must not be asked."""
     rows = read_rows(
         connection,
-        """
+        f"""
         with due as (
             select id, state from ops.outbox
-            where system = :system and due_at <= :now
-              and (state in ('waiting', 'unknown') or (state = 'leased' and lease_until <= :now))
-              and not ops.rests(:system, :now)
+            where system = :system and {_FREE} and not ops.rests(:system, :now)
             order by lane, due_at, id limit :limit for update skip locked)
         update ops.outbox o
         set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
             updated_at = :now
         from due where o.id = due.id
         returning o.*, due.state <> 'waiting' as begun
-        """,
+        """,  # noqa: S608
         system=system,
         worker=worker,
         now=now,

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -170,11 +170,19 @@ def _still(process: subprocess.Popen[bytes], log: Path) -> None:
 
 def wait_for(url: str, *, seconds: float = 60) -> bool:
     """Wait until somebody answers at `url`; whether it happened in time."""
+    return wait_until(lambda: answers(url), seconds=seconds)
+
+
+def wait_until(
+    told: Callable[[], bool], *, seconds: float, meanwhile: Callable[[], None] = lambda: None
+) -> bool:
+    """Wait for something that happens in other processes; whether it did."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if answers(url):
+        if told():
             return True
-        time.sleep(0.2)
+        meanwhile()
+        time.sleep(0.05)
     return False
 
 

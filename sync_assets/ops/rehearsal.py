@@ -5,8 +5,7 @@ benchmarks and the tests of killed processes run. Nothing here is used by a real
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,16 +150,3 @@ def rehearse(
         )
         stack.callback(supervisor.end)
         yield Rehearsal(found, place, plan, supervisor, engine, folder)
-
-
-def wait_until(
-    told: Callable[[], bool], *, seconds: float, meanwhile: Callable[[], None] = lambda: None
-) -> bool:
-    """Wait for something that happens in other processes; whether it did."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if told():
-            return True
-        meanwhile()
-        time.sleep(0.05)
-    return False

@@ -16,7 +16,8 @@ import pytest
 from resources.store.engine import connected
 from resources.store.frames import read_rows, scalar
 from resources.store.postgres import DatabaseUnavailable
-from sync_assets.ops.rehearsal import Rehearsal, rehearse, wait_until
+from sync_assets.ops import host
+from sync_assets.ops.rehearsal import Rehearsal, rehearse
 
 UP_SECONDS, THROUGH_SECONDS = 180, 180
 
@@ -57,7 +58,7 @@ def sell(stage: Rehearsal, count: int) -> set[str]:
 
 
 def goes_through(stage: Rehearsal, orders: set[str]) -> bool:
-    return wait_until(
+    return host.wait_until(
         lambda: orders <= accepted(stage), seconds=THROUGH_SECONDS, meanwhile=stage.mind
     )
 
@@ -88,7 +89,7 @@ def test_any_process_may_be_killed_at_any_time_and_nothing_is_lost_or_doubled(
     stage: Rehearsal,
 ) -> None:
     first = sell(stage, 3)
-    assert wait_until(
+    assert host.wait_until(
         lambda: first <= accepted(stage) and has_webhooks(stage),
         seconds=UP_SECONDS,
         meanwhile=stage.mind,
