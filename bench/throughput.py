@@ -25,6 +25,8 @@ from resources.sandbox.shop_order import STORES
 from resources.store import postgres
 from resources.store.engine import engine_for
 from resources.wiring import Systems
+from sync_assets.catalog import mapping as item_mapping
+from sync_assets.catalog import reading as item_reading
 from sync_assets.ops import host
 from sync_assets.orders import mapping, planning, reading, sending
 
@@ -42,8 +44,8 @@ def main() -> None:
     steps: list[tuple[str, Callable[[], Any]]] = [
         ("raw", lambda: [reading.changed_orders(systems, store, "bench") for store in STORES]),
         ("core", lambda: mapping.orders(systems, "bench")),
-        ("items", lambda: reading.items(systems, "odoo", "bench")),
-        ("item_refs", lambda: mapping.items(systems, "odoo", "bench")),
+        ("items", lambda: item_reading.items(systems, "odoo", "bench")),
+        ("item_refs", lambda: item_mapping.items(systems, "odoo", "bench")),
         ("holds", lambda: planning.hold(systems, "bench")),
         ("plan", lambda: planning.plan(systems, "odoo", "bench")),
         ("receipt", lambda: sending.send(systems, "odoo", "odoo", "bench")),

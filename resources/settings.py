@@ -124,6 +124,28 @@ class TrytonErp(Account):
 ErpSettings = Annotated[OdooErp | TrytonErp, pydantic.Field(discriminator="kind")]
 
 
+class StockFilesWarehouse(Part):
+    """A warehouse that drops its stock as CSV files into a directory."""
+
+    kind: Literal["files"] = "files"
+    inbox: Path
+    encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
+    #: Our names of columns to theirs; what is left out has our name.
+    columns: dict[str, str] = {}
+    #: The zone of times without an offset.
+    timezone: str = "UTC"
+
+
+class Policies(Part):
+    """Files that say how stock is shared out and whose word counts for a product's fields.
+
+    They are read again by every run; a relative path starts at the configuration file's folder.
+    """
+
+    availability: Path = Path("policies/availability.yaml")
+    catalog: Path = Path("policies/catalog.yaml")
+
+
 class Endpoint(Part):
     """A sender of webhooks: how it signs, from where it calls, how much it may say."""
 
@@ -210,6 +232,9 @@ class Settings(Part):
 
     stores: dict[NAME, Store] = {}
     erps: dict[NAME, ErpSettings] = {}
+    #: Warehouses that are not an ERP's own: further sources of stock.
+    warehouses: dict[NAME, StockFilesWarehouse] = {}
+    policies: Policies = Policies()
     #: Further senders of webhooks; stores that have `webhook_secrets` need no entry.
     webhooks: dict[NAME, Endpoint] = {}
     receiver: Receiver = Receiver()
@@ -221,6 +246,8 @@ class Settings(Part):
     automation: bool = False
     #: How often customer accounts and the ERPs' items are read whole; they have no changes.
     master_data_minutes: float = pydantic.Field(default=15, gt=0)
+    #: How often the stores' products are asked for what changed, and stock for what moved.
+    stock_poll_seconds: int = pydantic.Field(default=60, ge=1)
     backfill_from: INSTANT = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
 
     @pydantic.model_validator(mode="after")
@@ -229,6 +256,9 @@ class Settings(Part):
             if store.erp not in self.erps:
                 known = ", ".join(self.erps) or "none"
                 raise ValueError(f"stores.{name}.erp is {store.erp!r}; known ERPs: {known}")
+        for name in self.warehouses:
+            if name in self.stores or name in self.erps:
+                raise ValueError(f"warehouses.{name} has the name of another system")
         twice = sorted(set(self.webhooks) & set(self.stores))
         if twice:
             raise ValueError(f"webhooks.{twice[0]} has the name of a store; choose another")

@@ -31,7 +31,7 @@ from sensors.webhook_health import (
     mended_lately,
 )
 from sync_assets.domain.orders import Problem
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
 UNHEALTHY, FAILING = "webhook.unhealthy", "webhook.failing"
 #: Deeds after which events are delivered that were not before.

@@ -11,7 +11,8 @@ from resources.wiring import Systems, open_systems
 from sensors import alarms, deliveries, deltas, nightly, purges
 from sensors.webhooks import arrivals
 from sync_assets import jobs
-from sync_assets.orders import assets
+from sync_assets.catalog import assets as catalog
+from sync_assets.orders import assets as orders
 
 #: Every event is stored on the instance; a terminal needs what a person would read.
 TERSE = dg.colored_console_logger.configured(
@@ -42,7 +43,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
 
     own_jobs, purge = jobs.build(settings), purges.job()
     return dg.Definitions(
-        assets=freshness.stated(assets.build(settings), settings),
+        assets=freshness.stated([*catalog.build(settings), *orders.build(settings)], settings),
         asset_checks=[
             *schemas.build(),
             *agreement.build(settings),

@@ -37,7 +37,7 @@ def build(settings: Settings) -> list[JobSpec]:
     kinds = settings.erp_kinds()
     compare = comparisons(kinds)
     by_day, holds = dg.AssetSelection.assets(RAW_ORDERS_BY_DAY), dg.AssetSelection.assets(HOLDS)
-    live = dg.AssetSelection.groups("orders") - dg.AssetSelection.assets(
+    live = (dg.AssetSelection.groups("orders") | items(kinds)) - dg.AssetSelection.assets(
         RAW_ORDERS_BY_DAY, scan.KEY
     )
     receipts = _prefixed("receipt", kinds)
@@ -94,6 +94,12 @@ def build(settings: Settings) -> list[JobSpec]:
             "what of them is to be sent.",
         ),
     ]
+
+
+def items(kinds: Sequence[str]) -> dg.AssetSelection:
+    """Which of an ERP's things stands behind a SKU: what an order is validated with."""
+    raw = [dg.AssetKey(["raw", kind, "items"]) for kind in kinds]
+    return dg.AssetSelection.assets(*raw, core_key("product_refs"))
 
 
 def urgent(kinds: Sequence[str]) -> dg.AssetSelection:

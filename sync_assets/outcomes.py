@@ -1,6 +1,6 @@
 """What a step is told by its run, and how its end is told: counts, failures, what to do next."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,6 +8,7 @@ import dagster as dg
 
 from resources.errors import Remedy, RemoteError
 from resources.store.postgres import DatabaseUnavailable
+from sync_assets.reading import Tally
 
 #: A run with this tag does what is due and new, and is handed to a warm worker where one is alive.
 URGENT = "sync/urgent"
@@ -49,3 +50,23 @@ def counted(**counts: Any) -> dict[str, Any]:
     rows = counts.pop("rows", None)
     shown = {name: value for name, value in counts.items() if value not in (None, {}, [])}
     return shown if rows is None else {"dagster/row_count": rows, **shown}
+
+
+def read_result(tally: Tally, sources: Collection[str]) -> dg.MaterializeResult[None]:
+    """A reading step's counts; it fails only when nobody answered."""
+    if tally.failed and len(tally.failed) == len(sources):
+        following = " ".join(dict.fromkeys(NEXT[fault.remedy] for fault in tally.faults))
+        raise dg.Failure(
+            description=f"{'; '.join(tally.failed.values())} {following}",
+            metadata={"systems": ", ".join(tally.failed)},
+            allow_retries=not all(is_lasting(fault) for fault in tally.faults),
+        )
+    return dg.MaterializeResult(
+        metadata=counted(
+            rows=tally.seen,
+            new_versions=tally.new,
+            set_aside=tally.broken,
+            failed=tally.failed,
+            paused=tally.paused,
+        )
+    )

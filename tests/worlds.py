@@ -16,6 +16,8 @@ from resources.sandbox.woocommerce_shelf import packed
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
+from sync_assets.catalog import mapping as item_mapping
+from sync_assets.catalog import reading as item_reading
 from sync_assets.orders import mapping, planning, reading, sending, settling
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -117,13 +119,13 @@ class World:
     def read(self) -> None:
         """Read items and orders."""
         for erp in self.systems.settings.erps:
-            reading.items(self.systems, erp, "run")
+            item_reading.items(self.systems, erp, "run")
         for store in self.shops:
             reading.changed_orders(self.systems, store, "run")
 
     def core(self) -> None:
         """Map what was read."""
-        mapping.items(self.systems, "odoo", "run")
+        item_mapping.items(self.systems, "odoo", "run")
         mapping.orders(self.systems, "run")
 
     def plan(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from struct import Struct, pack
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, text
@@ -130,20 +130,39 @@ def _text(value: str) -> bytes:
 
 #: What may be taken: it is due, and no living worker holds it.
 _FREE = "due_at <= :now and (state = 'waiting' or state = 'leased' and lease_until <= :now)"
+#: The kind of thing is the first word of the topic.
+_OF = "(cast(:kinds as text[]) is null or (split_part(topic, '.', 1) = any(:kinds)) = :are_wanted)"
+
+
+class Kinds(NamedTuple):
+    """Which kinds of things a reader follows: these, or all but these."""
+
+    names: tuple[str, ...]
+    are_wanted: bool = True
+
+
+def _asked(kinds: Kinds | None) -> dict[str, Any]:
+    names, are_wanted = kinds or (None, True)
+    return {"kinds": list(names) if names is not None else None, "are_wanted": are_wanted}
 
 
 def due(
-    connection: Connection, source: str, stores: Sequence[str], now: datetime
+    connection: Connection,
+    source: str,
+    stores: Sequence[str],
+    now: datetime,
+    kinds: Kinds | None = None,
 ) -> dict[str, int]:
     """Count by store what `lease` would take now; stores with nothing are left out."""
     rows = read_rows(
         connection,
         "select store, n from (select store, count(*) as n from ops.inbox "  # noqa: S608
-        f"where source = :source and store = any(:stores) and {_FREE} group by 1) free "
+        f"where source = :source and store = any(:stores) and {_FREE} and {_OF} group by 1) free "
         "where not ops.rests(store, :now)",
         source=source,
         stores=list(stores),
         now=now,
+        **_asked(kinds),
     )
     return {row["store"]: int(row["n"]) for row in rows}
 
@@ -157,6 +176,7 @@ def lease(
     now: datetime,
     hold: timedelta = timedelta(minutes=5),
     limit: int = 1000,
+    kinds: Kinds | None = None,
 ) -> dict[tuple[str, str], list[int]]:
     """Take due deliveries; answer their ids by kind of thing and resource id ("" for none).
 
@@ -169,7 +189,7 @@ def lease(
         set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1
         where i.id in (
             select id from ops.inbox
-            where source = :source and store = :store and {_FREE}
+            where source = :source and store = :store and {_FREE} and {_OF}
               and not ops.rests(:store, :now)
             order by due_at, id limit :limit for update skip locked)
         returning i.id, split_part(i.topic, '.', 1) as kind,
@@ -181,6 +201,7 @@ def lease(
         now=now,
         until=now + hold,
         limit=limit,
+        **_asked(kinds),
     )
     hints: dict[tuple[str, str], list[int]] = {}
     for row in sorted(rows, key=lambda row: int(row["id"])):

@@ -54,6 +54,8 @@ class Intended:
     core_version: int
     lane: int
     correlation_id: str
+    #: A state to be reached, as a stock level is, not an event: wanted again after it was done.
+    recurs: bool = False
 
     @property
     def business_key(self) -> str:
@@ -65,44 +67,58 @@ def intend(connection: Connection, system: str, writes: Sequence[Intended], now:
     """Put writes down before they are sent; the same intention twice is one row.
 
     A write that was parked, refused or is still waiting takes the newer payload and waits again;
-    one that is under way or done stays as it is. A parked one may have left something there,
-    so it never counts as untried again. Answers how many rows wait because of it.
+    one that is under way stays as it is, and one that is done too unless it recurs. A parked one
+    may have left something there, so it never counts as untried again. Answers how many rows wait
+    because of it.
     """
-    taken = 0
-    for write in writes:
-        values = {
-            "system": system,
-            "operation": write.operation,
-            "thing_ref": write.thing_ref,
-            "business_key": write.business_key,
-            "payload": json.dumps(write.payload) if write.payload is not None else None,
-            "wanted_hash": write.wanted_hash,
-            "core_version": write.core_version,
-            "lane": write.lane,
-            "correlation_id": write.correlation_id,
-            "now": now,
-        }
-        taken += connection.execute(text(_INTEND), values).rowcount
-    return taken
+    columns = {
+        "operations": [write.operation for write in writes],
+        "things": [write.thing_ref for write in writes],
+        "keys": [write.business_key for write in writes],
+        "payloads": [None if w.payload is None else json.dumps(w.payload) for w in writes],
+        "hashes": [write.wanted_hash for write in writes],
+        "versions": [write.core_version for write in writes],
+        "lanes": [write.lane for write in writes],
+        "correlations": [write.correlation_id for write in writes],
+        "recurs": [write.recurs for write in writes],
+    }
+    done = connection.execute(text(_INTEND), {"system": system, "now": now, **columns})
+    return int(done.rowcount)
 
 
+#: One statement whatever the number; of two intentions for one thing the first counts, the other
+#: is intended again when that one is done.
 _INTEND = """
+with wanted as (
+    select distinct on (w.thing_ref) w.* from unnest(
+        cast(:operations as text[]), cast(:things as text[]), cast(:keys as text[]),
+        cast(:payloads as text[]), cast(:hashes as text[]), cast(:versions as bigint[]),
+        cast(:lanes as smallint[]), cast(:correlations as text[]), cast(:recurs as boolean[])
+    ) with ordinality as w(operation, thing_ref, business_key, payload, wanted_hash, core_version,
+        lane, correlation_id, recurs, place)
+    order by w.thing_ref, w.place
+)
 insert into ops.outbox (system, operation, thing_ref, business_key, payload, wanted_hash,
-    core_version, lane, due_at, correlation_id, created_at, updated_at)
-select :system, :operation, :thing_ref, :business_key, cast(:payload as jsonb), :wanted_hash,
-    :core_version, :lane, :now, :correlation_id, :now, :now
+    core_version, lane, due_at, correlation_id, created_at, updated_at, recurs)
+select :system, w.operation, w.thing_ref, w.business_key, cast(w.payload as jsonb), w.wanted_hash,
+    w.core_version, w.lane, :now, w.correlation_id, :now, :now, w.recurs
+from wanted w
 where not exists (
-    select from ops.outbox o where o.system = :system and o.thing_ref = :thing_ref
-      and o.business_key <> :business_key
+    select from ops.outbox o where o.system = :system and o.thing_ref = w.thing_ref
+      and o.business_key <> w.business_key
       and o.state in ('waiting', 'leased', 'unknown', 'parked'))
+order by w.place
 on conflict on constraint one_write_per_business_key do update
 set payload = excluded.payload, wanted_hash = excluded.wanted_hash,
     core_version = excluded.core_version, state = 'waiting', due_at = excluded.due_at,
     attempts = case outbox.state when 'parked' then 1 else 0 end, first_failed_at = null,
-    error_class = null, error_text = null, updated_at = excluded.updated_at
+    error_class = null, error_text = null, updated_at = excluded.updated_at,
+    correlation_id = case outbox.state
+        when 'done' then excluded.correlation_id else outbox.correlation_id end
 where (outbox.state in ('parked', 'refused', 'waiting')
        and outbox.wanted_hash <> excluded.wanted_hash)
    or (outbox.state = 'refused' and outbox.error_class = 'withdrawn')
+   or (outbox.state = 'done' and excluded.recurs)
 """
 
 

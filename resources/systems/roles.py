@@ -3,6 +3,7 @@ them. Payloads are in the system's own words, made and read by its mapper.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from resources.errors import RemoteError
@@ -30,6 +31,17 @@ class Erp(Protocol):
 
     def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
         """Yield pages of sellable items, archived ones too, in the order of their ids."""
+
+    def items_changed_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of items of which anything a catalog shows changed since, prices too."""
+
+    def stock_levels(
+        self, warehouses: Sequence[str], items: Sequence[int] | None = None
+    ) -> Iterator[list[Payload]]:
+        """Yield pages of stock by item and warehouse code, of all stocked items or of `items`."""
+
+    def moved_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of stock movements, planned ones too, that changed since."""
 
     def orders(self, keys: Sequence[str]) -> dict[str, Payload]:
         """The sales orders that exist for our keys; unknown keys are absent."""

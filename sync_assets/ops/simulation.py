@@ -30,8 +30,11 @@ from resources.wiring import Systems
 from sensors import deliveries, pending
 from sensors.webhooks import receiver
 from sensors.webhooks.intake import Intake
+from sync_assets.catalog import mapping as item_mapping
+from sync_assets.catalog import reading as item_reading
 from sync_assets.jobs import ORDERS_NOW
-from sync_assets.orders import hints, mapping, planning, reading, sending
+from sync_assets.orders import hints, mapping, planning, sending
+from sync_assets.reading import each_source
 
 ERP, KIND = "odoo", "odoo"
 WEBHOOK_SECRET = "whsec-simulation"  # noqa: S105 - invented, for stores that do not exist
@@ -104,8 +107,8 @@ class Simulation:
 
     def prepare(self) -> None:
         """What was done before the day: the ERP's items are known, the webhooks set up."""
-        reading.items(self.systems, ERP, "before")
-        mapping.items(self.systems, KIND, "before")
+        item_reading.items(self.systems, ERP, "before")
+        item_mapping.items(self.systems, KIND, "before")
         for store in self.world.shops if self.has_webhooks else ():
             deliveries.mend(self.systems, store)
 
@@ -188,7 +191,7 @@ class Simulation:
 
     def _steps(self, run_id: str) -> None:
         systems = self.systems
-        reading.each_source(
+        each_source(
             systems,
             self.config.stores,
             "orders",

@@ -25,8 +25,8 @@ from resources.store.frames import read_rows
 from resources.store.gate import StoreGate
 from resources.store.outbox import LANES, Intended, Settled, Write
 from resources.store.pace import Limit
+from sync_assets.attempts import trouble_of
 from sync_assets.domain.retries import RetryAt, next_try
-from sync_assets.orders.settling import trouble_of
 
 SHOP, PROVIDER = "us", "tpl"
 NAMES = {number: name for name, number in LANES.items()}

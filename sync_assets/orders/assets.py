@@ -1,6 +1,6 @@
 """The subject orders as assets: raw → core → plan → receipt. Shells only; the steps are beside."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,15 +9,17 @@ import dagster as dg
 from resources.errors import RemoteError
 from resources.settings import Settings
 from resources.wiring import Systems
+from sync_assets import lineage, verdicts
 from sync_assets.domain.changes import OrderChanges
 from sync_assets.domain.frames import Table
-from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
-from sync_assets.orders import hints, lineage, mapping, planning, reading, sending, settling
+from sync_assets.orders import hints, mapping, planning, reading, sending, settling
+from sync_assets.orders import lineage as fields
 from sync_assets.orders.scan import KEY as ORDERS_SCANNED
 from sync_assets.orders.scan import orders_scanned
-from sync_assets.outcomes import NEXT, counted, is_lasting, is_urgent, told
+from sync_assets.outcomes import counted, is_urgent, read_result, told
 from sync_assets.partitions import store_days
+from sync_assets.reading import Tally, each_source
 
 SystemsParam = dg.ResourceParam[Systems]
 Result = dg.MaterializeResult[None]
@@ -37,12 +39,12 @@ PLANNED_FROM = [f"core.{name}" for name in (*CORE_TABLES, "product_refs")]
 
 #: Core table → raw asset → column → fields of its payload.
 SOURCES: dict[str, dict[dg.AssetKey, lineage.Fields]] = {
-    **{name: {RAW_ORDERS: fields} for name, fields in lineage.ORDER_FIELDS.items()},
+    **{name: {RAW_ORDERS: fields} for name, fields in fields.ORDER_FIELDS.items()},
     "customers": {
-        RAW_CUSTOMERS: lineage.CUSTOMER_FIELDS,
-        RAW_ORDERS: lineage.ORDER_FIELDS["customers"],
+        RAW_CUSTOMERS: fields.CUSTOMER_FIELDS,
+        RAW_ORDERS: fields.ORDER_FIELDS["customers"],
     },
-    "order_notes": {RAW_NOTES: lineage.NOTE_FIELDS},
+    "order_notes": {RAW_NOTES: fields.NOTE_FIELDS},
 }
 
 
@@ -71,32 +73,10 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
         core_orders,
         core_customers,
         core_order_notes,
-        *[raw_items(kind) for kind in kinds],
-        core_product_refs(kinds),
         order_holds,
         *[plan_sales_orders(kind) for kind in kinds],
         *[receipt_sales_orders(kind) for kind in kinds],
     ]
-
-
-def _result(tally: reading.Tally, sources: Collection[str]) -> Result:
-    """A reading step's counts; it fails only when nobody answered."""
-    if tally.failed and len(tally.failed) == len(sources):
-        following = " ".join(dict.fromkeys(NEXT[fault.remedy] for fault in tally.faults))
-        raise dg.Failure(
-            description=f"{'; '.join(tally.failed.values())} {following}",
-            metadata={"systems": ", ".join(tally.failed)},
-            allow_retries=not all(is_lasting(fault) for fault in tally.faults),
-        )
-    return dg.MaterializeResult(
-        metadata=counted(
-            rows=tally.seen,
-            new_versions=tally.new,
-            set_aside=tally.broken,
-            failed=tally.failed,
-            paused=tally.paused,
-        )
-    )
 
 
 @dg.asset(
@@ -107,13 +87,13 @@ def _result(tally: reading.Tally, sources: Collection[str]) -> Result:
     description="Every version of every shop order, as the shop sent it. Reads what deliveries "
     "name, then what changed since the last complete reading, with an overlap; trashed orders are "
     "asked for separately.",
-    metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
+    metadata={"dagster/column_schema": lineage.raw_schema(fields.order_fields())},
 )
 def raw_orders(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read what arrived and what changed in every store."""
     with told():
-        return _result(
-            reading.each_source(
+        return read_result(
+            each_source(
                 systems,
                 systems.settings.stores,
                 "orders",
@@ -136,15 +116,15 @@ def raw_orders_by_day(settings: Settings) -> dg.AssetsDefinition:
         owners=[ENGINEERS],
         description="The same table as raw/woocommerce/orders, filled per store and day of "
         "placement: for history, and to read a day again. Leaves the delta's watermark alone.",
-        metadata={"dagster/column_schema": lineage.raw_schema(lineage.order_fields())},
+        metadata={"dagster/column_schema": lineage.raw_schema(fields.order_fields())},
     )
     def raw_orders_of_day(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         with told():
-            total = reading.Tally()
+            total = Tally()
             for store, start in _store_days(context.partition_keys):
                 end = start + timedelta(days=1)
                 total.add(reading.orders_of_day(systems, store, start, end, context.run.run_id))
-            return _result(total, settings.stores)
+            return read_result(total, settings.stores)
 
     return raw_orders_of_day
 
@@ -164,14 +144,14 @@ def _store_days(keys: Sequence[str]) -> Iterator[tuple[str, datetime]]:
     description="Every version of every customer account. The shop offers no filter by change, "
     "so all pages are read; only what differs is kept.",
     metadata={
-        "dagster/column_schema": lineage.raw_schema(lineage.fields_of(lineage.CUSTOMER_FIELDS))
+        "dagster/column_schema": lineage.raw_schema(lineage.fields_of(fields.CUSTOMER_FIELDS))
     },
 )
 def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read the customer accounts of every store."""
     with told():
-        return _result(
-            reading.each_source(
+        return read_result(
+            each_source(
                 systems,
                 systems.settings.stores,
                 "customers",
@@ -189,14 +169,14 @@ def raw_customers(context: dg.AssetExecutionContext, systems: SystemsParam) -> R
     owners=[ENGINEERS],
     description="Notes of the orders that changed, for stores with `read_notes = true`: one call "
     "an order, because notes have no list of their own and do not count as a change.",
-    metadata={"dagster/column_schema": lineage.raw_schema(lineage.fields_of(lineage.NOTE_FIELDS))},
+    metadata={"dagster/column_schema": lineage.raw_schema(lineage.fields_of(fields.NOTE_FIELDS))},
 )
 def raw_order_notes(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read the notes of changed orders where the store wants it."""
     stores = [name for name, store in systems.settings.stores.items() if store.read_notes]
     with told():
-        return _result(
-            reading.each_source(
+        return read_result(
+            each_source(
                 systems,
                 stores,
                 "order_notes",
@@ -286,62 +266,6 @@ def core_order_notes(context: dg.AssetExecutionContext, systems: SystemsParam) -
     )
 
 
-def raw_items(kind: str) -> dg.AssetsDefinition:
-    """Build the asset of one kind of ERP's items."""
-
-    @dg.asset(
-        key=["raw", kind, "items"],
-        group_name=GROUP,
-        kinds={kind, "postgres"},
-        owners=[ENGINEERS],
-        description=f"Every sellable item of {kind}, archived ones too; a new version where one "
-        "differs from what we hold.",
-    )
-    def items(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-        erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
-        with told():
-            return _result(
-                reading.each_source(
-                    systems,
-                    erps,
-                    "items",
-                    lambda erp: reading.items(systems, erp, context.run.run_id),
-                ),
-                erps,
-            )
-
-    return items
-
-
-def core_product_refs(kinds: Sequence[str]) -> dg.AssetsDefinition:
-    """Build the asset that knows every ERP's items by SKU."""
-
-    @dg.asset(
-        key=core_key("product_refs"),
-        deps=[dg.AssetKey(["raw", kind, "items"]) for kind in kinds],
-        group_name=GROUP,
-        kinds={"pandas", "pandera", "postgres"},
-        owners=[OPERATIONS, ENGINEERS],
-        description=ProductRefs.__doc__,
-        metadata={
-            "dagster/column_schema": lineage.column_schema(ProductRefs),
-            "dagster/table_name": "core.product_refs",
-        },
-    )
-    def product_refs(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-        total = mapping.Mapped()
-        with told():
-            for kind in kinds:
-                done = mapping.items(systems, kind, context.run.run_id)
-                total.mapped += done.mapped
-                total.set_aside += done.set_aside
-        return dg.MaterializeResult(
-            metadata=counted(mapped=total.mapped, set_aside=total.set_aside)
-        )
-
-    return product_refs
-
-
 @dg.asset(
     key=HOLDS,
     deps=[*[core_key(name) for name in CORE_TABLES], core_key("product_refs")],
@@ -375,8 +299,8 @@ def plan_sales_orders(kind: str) -> dg.AssetsDefinition:
     def plan(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         with told():
             try:
-                planning.require_passed(systems, PLANNED_FROM)
-            except planning.ChecksFailed as failed:
+                verdicts.require_passed(systems, PLANNED_FROM)
+            except verdicts.ChecksFailed as failed:
                 raise dg.Failure(description=str(failed), allow_retries=False) from failed
             done = planning.plan(systems, kind, context.run.run_id, only_new=is_urgent(context))
         return dg.MaterializeResult(

@@ -23,6 +23,7 @@ from sync_assets.domain.exception_kinds import MAPPING_CODES, VALIDATION_CODES, 
 from sync_assets.domain.orders import Problem, Rejected, Row, order_ref
 from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
 from sync_assets.mappers import woocommerce
+from sync_assets.mapping import parsed
 from sync_assets.orders import gone, mapping
 from sync_assets.orders.planning import decision, items_for, route_of, with_parts
 
@@ -142,7 +143,7 @@ def _foreseen_customer(
     if isinstance(said, Broken):
         return Foreseen(ref, "set_aside", reason="thing.malformed")
     try:
-        after = woocommerce.customer(store, mapping.parsed(taken.payload)) if taken else None
+        after = woocommerce.customer(store, parsed(taken.payload)) if taken else None
     except Rejected:
         return Foreseen(ref, "set_aside", reason="thing.malformed")
     moved = [n for n in CUSTOMER_FIELDS if after and before and after[n] != before[n]]

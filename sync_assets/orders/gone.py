@@ -14,7 +14,7 @@ from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets.domain.exception_kinds import VANISHED
 from sync_assets.domain.orders import OrderState, Problem, order_ref
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
 #: How a version reached us that says an order is gone: its payload is the shop's refusal.
 VIA = "gone"

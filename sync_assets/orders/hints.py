@@ -17,7 +17,8 @@ from resources.store.frames import scalar
 from resources.systems.woocommerce import Broken, Raw, WooCommerce
 from resources.wiring import Systems
 from sync_assets.orders import scanning
-from sync_assets.orders.reading import Tally, changed_orders, keep
+from sync_assets.orders.reading import changed_orders
+from sync_assets.reading import Tally, keep
 
 SOURCE = "woocommerce"
 #: Deliveries taken at once; their things are read in pages of a hundred.

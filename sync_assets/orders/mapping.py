@@ -4,25 +4,18 @@ Works on what is not mapped yet, in chunks of one transaction each. A payload th
 valid rows is set aside with its reasons and its neighbours go on.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 import pandera.errors
 from sqlalchemy import Connection
 
-from resources.store import exceptions, raw
-from resources.store.engine import connected, one_at_a_time
-from resources.store.exceptions import Exceptional
+from resources.store import exceptions
 from resources.store.frames import Unstorable, all_or_nothing, read_rows, replace, upsert
 from resources.wiring import Systems
 from sync_assets.domain.changes import OrderChanges, order_changes
 from sync_assets.domain.exception_kinds import MAPPING_CODES, VANISHED
-from sync_assets.domain.frames import Table
-from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import (
     CORE_TABLES,
     Customers,
@@ -32,35 +25,12 @@ from sync_assets.domain.orders import (
     Row,
     order_ref,
 )
-from sync_assets.mappers import ERP_MAPPERS, woocommerce
+from sync_assets.mappers import woocommerce
+from sync_assets.mapping import Mapped, chunks, map_simple, parsed, write
 from sync_assets.orders import gone
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
-CHUNK = 500
 CHILDREN = [name for name in CORE_TABLES if name != "orders"]
-
-
-@dataclass
-class Mapped:
-    """What one mapping step did."""
-
-    mapped: int = 0
-    set_aside: int = 0
-    changes: int = 0
-
-
-def chunks(systems: Systems, table: str) -> Iterator[tuple[Connection, list[dict[str, Any]]]]:
-    """Yield pending raw versions, each chunk in a transaction that also marks them mapped."""
-    while True:
-        with (
-            connected(systems.engine) as connection,
-            one_at_a_time(connection, f"map {table}"),
-        ):
-            versions = raw.unmapped(connection, table, CHUNK)
-            if not versions:
-                return
-            yield connection, versions
-            raw.mark_mapped(connection, table, versions, systems.now())
 
 
 def orders(systems: Systems, run_id: str | None) -> Mapped:
@@ -97,17 +67,6 @@ def core_rows(
     return rows, woocommerce.guest(version["source"], body)
 
 
-def parsed(text: str) -> Mapping[str, Any]:
-    """A stored payload with its money exact."""
-    try:
-        body = json.loads(text, parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as fault:
-        raise Rejected([Problem("order.malformed", "body", f"not JSON: {fault}")]) from fault
-    if not isinstance(body, dict):
-        raise Rejected([Problem("order.malformed", "body", "the payload is no object")])
-    return body
-
-
 def _keep(
     connection: Connection,
     accepted: dict[str, dict[str, list[Row]]],
@@ -120,7 +79,7 @@ def _keep(
     people = _newest_guests(connection, [guests[ref] for ref in accepted if ref in guests])
     try:
         with all_or_nothing(connection):
-            _write(connection, Customers, "core.customers", people, run_id)
+            write(connection, Customers, "core.customers", people, run_id)
             return _write_orders(connection, accepted, frames, run_id)
     except Unstorable as refusal:
         if len(accepted) == 1:
@@ -215,13 +174,6 @@ def core_now(connection: Connection, keys: list[str]) -> dict[str, dict[str, lis
     return held
 
 
-def _write(
-    connection: Connection, table: type[Table], name: str, rows: list[Row], run_id: str | None
-) -> None:
-    frame = table.validate(table.frame(rows)).assign(run_id=run_id)
-    upsert(connection, name, frame, table.key())
-
-
 def _tell(
     connection: Connection,
     systems: Systems,
@@ -252,51 +204,9 @@ def _tell(
     )
 
 
-def _map_simple(
-    systems: Systems,
-    raw_table: str,
-    table: type[Table],
-    core_table: str,
-    make: Callable[[str, str, Mapping[str, Any]], Row],
-    run_id: str | None,
-) -> Mapped:
-    """Map things that stand for themselves; a thing that does not map is set aside."""
-    total = Mapped()
-    for connection, versions in chunks(systems, raw_table):
-        rows, found = [], []
-        for version in versions:
-            try:
-                body = parsed(version["payload"])
-                rows.append(make(version["source"], version["resource_id"], body))
-            except Rejected as refusal:
-                found += [
-                    _malformed(systems, raw_table, version, problem) for problem in refusal.problems
-                ]
-        _write(connection, table, core_table, rows, run_id)
-        subjects = [f"{v['source']}:{raw_table}:{v['resource_id']}" for v in versions]
-        exceptions.reconcile(
-            connection, found, subjects=subjects, codes=["thing.malformed"], now=systems.now()
-        )
-        total.mapped += len(rows)
-        total.set_aside += len(found)
-    return total
-
-
-def _malformed(
-    systems: Systems, raw_table: str, version: dict[str, Any], problem: Problem
-) -> Exceptional:
-    return exceptional(
-        Problem("thing.malformed", problem.part, problem.message),
-        f"{version['source']}:{raw_table}:{version['resource_id']}",
-        systems.settings.service_levels,
-        sender_ref=version["resource_id"],
-        version=version["version"],
-    )
-
-
 def customers(systems: Systems, run_id: str | None) -> Mapped:
     """Bring core.customers up to the newest accounts."""
-    return _map_simple(
+    return map_simple(
         systems,
         "woocommerce__customers",
         Customers,
@@ -308,7 +218,7 @@ def customers(systems: Systems, run_id: str | None) -> Mapped:
 
 def notes(systems: Systems, run_id: str | None) -> Mapped:
     """Bring core.order_notes up to the newest notes."""
-    return _map_simple(
+    return map_simple(
         systems,
         "woocommerce__order_notes",
         OrderNotes,
@@ -316,13 +226,3 @@ def notes(systems: Systems, run_id: str | None) -> Mapped:
         lambda store, key, body: woocommerce.note(store, key.split(":")[0], body),
         run_id,
     )
-
-
-def items(systems: Systems, kind: str, run_id: str | None) -> Mapped:
-    """Bring core.product_refs up to the newest items of one kind of ERP."""
-    mapper = ERP_MAPPERS[kind]
-
-    def row(system: str, _: str, body: Mapping[str, Any]) -> Row:
-        return {"system": system, **mapper.item(dict(body))}
-
-    return _map_simple(systems, f"{kind}__items", ProductRefs, "core.product_refs", row, run_id)

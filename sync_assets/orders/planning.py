@@ -22,13 +22,9 @@ from sync_assets.domain.exception_kinds import VALIDATION_CODES, kind_of
 from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
 from sync_assets.domain.sales import SalesOrder
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
 CHUNK = 500
-
-
-class ChecksFailed(Exception):
-    """A core table failed its last check; planning from it would spread the fault."""
 
 
 @dataclass
@@ -262,23 +258,6 @@ def plan(systems: Systems, kind: str, run_id: str | None, *, only_new: bool = Fa
             _hold_chunk(systems, connection, shops, run_id, Planned())
             _plan_chunk(systems, connection, kind, erp, shops, run_id, total)
     return total
-
-
-def require_passed(systems: Systems, tables: Sequence[str]) -> None:
-    """Refuse to go on when the last check of a table failed, in whatever run that was."""
-    with connected(systems.engine) as connection:
-        failed = read_rows(
-            connection,
-            "select table_name, failures, run_id from ops.verdict "
-            "where not passed and table_name = any(:tables)",
-            tables=list(tables),
-        )
-    if failed:
-        named = ", ".join(f"{row['table_name']} ({row['failures']} rows)" for row in failed)
-        raise ChecksFailed(
-            f"The last check failed for {named}; mend the rows or the rule, run the check again, "
-            "then plan."
-        )
 
 
 def _plan_chunk(

@@ -23,8 +23,8 @@ from sync_assets.domain.frames import DISTANT_PAST
 from sync_assets.domain.orders import OrderState, Problem
 from sync_assets.domain.planning import ENDED
 from sync_assets.orders import gone
-from sync_assets.orders.reading import Tally, each_source, kept
-from sync_assets.orders.trouble import exceptional
+from sync_assets.reading import Tally, each_source, kept
+from sync_assets.trouble import exceptional
 
 ORDERS, CUSTOMERS = "woocommerce__orders", "woocommerce__customers"
 #: How far back orders are looked after; older ones are long shipped and paid.

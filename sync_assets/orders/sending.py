@@ -39,7 +39,7 @@ from sync_assets.mappers import ERP_MAPPERS
 from sync_assets.orders.planning import routes
 from sync_assets.orders.promotion import promote
 from sync_assets.orders.settling import Outcome, Sent, Settler, open_state
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
 
 def send(

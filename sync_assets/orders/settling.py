@@ -11,33 +11,19 @@ from decimal import Decimal
 from sqlalchemy import Connection, text
 
 from resources.errors import (
-    ContractBroken,
-    Refused,
     RemoteError,
-    SignInAgain,
-    Throttled,
-    TryAgain,
     UnknownOutcome,
 )
 from resources.settings import ServiceLevels
 from resources.store import exceptions, outbox, refs
 from resources.store.outbox import Settled, Write
+from sync_assets import attempts
 from sync_assets.domain import retries
 from sync_assets.domain.exception_kinds import SENDING_CODES
 from sync_assets.domain.orders import Problem
-from sync_assets.domain.retries import GiveUp, RetryAt, Trouble
+from sync_assets.domain.retries import GiveUp, RetryAt
 from sync_assets.domain.sales import SeenOrder
-from sync_assets.orders.trouble import exceptional
-
-#: The first that fits.
-TROUBLES: dict[type[RemoteError], Trouble] = {
-    Throttled: Trouble.THROTTLED,
-    SignInAgain: Trouble.SIGN_IN,
-    Refused: Trouble.REFUSED,
-    ContractBroken: Trouble.CONTRACT_BROKEN,
-    UnknownOutcome: Trouble.UNKNOWN_OUTCOME,
-    TryAgain: Trouble.PASSING,
-}
+from sync_assets.trouble import exceptional
 
 
 @dataclass
@@ -69,11 +55,6 @@ def open_state(outcome: Outcome) -> str:
     return "unknown" if outcome.begun else "waiting"
 
 
-def trouble_of(error: RemoteError) -> Trouble:
-    """The kind of trouble an error is."""
-    return next((kind for one, kind in TROUBLES.items() if isinstance(error, one)), Trouble.REFUSED)
-
-
 @dataclass(frozen=True)
 class Settler:
     """Writes down how the writes of one worker to one ERP ended."""
@@ -88,34 +69,11 @@ class Settler:
 
     def next_try(self, write: Write, error: RemoteError, now: datetime) -> RetryAt | GiveUp:
         """When a write that failed is tried again, or why it is not."""
-        return self._next(write, trouble_of(error), error, write.first_failed_at or now, now)
+        return attempts.next_try(write, error, now, self.window)
 
     def unjudged_until(self, write: Write, error: RemoteError, now: datetime) -> datetime:
         """When a write is due again that is not to blame: nobody answers, or not to us."""
-        trouble = trouble_of(error)
-        if trouble not in (Trouble.THROTTLED, Trouble.SIGN_IN):
-            trouble = Trouble.AWAY
-        found = self._next(write, trouble, error, now, now)
-        return found.moment if isinstance(found, RetryAt) else now
-
-    def _next(
-        self,
-        write: Write,
-        trouble: Trouble,
-        error: RemoteError,
-        first_failed_at: datetime,
-        now: datetime,
-    ) -> RetryAt | GiveUp:
-        return retries.next_try(
-            trouble,
-            write.attempts,
-            first_failed_at,
-            now,
-            write.lane,
-            error.after_seconds if isinstance(error, Throttled) else None,
-            f"{write.system}/{write.business_key}",
-            self.window,
-        )
+        return attempts.unjudged_until(write, error, now, self.window)
 
     def settle(
         self,
@@ -177,7 +135,7 @@ class Settler:
 
     def _exceptional(self, outcome: Outcome, now: datetime) -> exceptions.Exceptional:
         write, error = outcome.write, outcome.error
-        code = retries.RULES[trouble_of(error) if error else Trouble.REFUSED].code
+        code = attempts.code_of(error)
         problem = outcome.problem or Problem(code, write.operation, str(error))
         tried = retries.history(write.attempts, write.first_failed_at or now, now)
         payload = write.payload or {}

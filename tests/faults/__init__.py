@@ -16,7 +16,9 @@ from resources.errors import RemoteError
 from resources.sandbox.faults import Fault, StandIn, Trouble
 from resources.store import audit
 from resources.store.engine import connected
+from sync_assets.catalog import reading as item_reading
 from sync_assets.orders import reading, sending
+from sync_assets.reading import each_source
 from tests.worlds import World
 
 #: The shop's own words for orders that belong into the ERP.
@@ -148,10 +150,10 @@ def steps(world: World) -> list[Callable[[], Any]]:
     systems = world.systems
 
     def read_items() -> None:
-        reading.each_source(systems, ["odoo"], "items", lambda e: reading.items(systems, e, "run"))
+        each_source(systems, ["odoo"], "items", lambda e: item_reading.items(systems, e, "run"))
 
     def read_orders() -> None:
-        reading.each_source(
+        each_source(
             systems, world.shops, "orders", lambda s: reading.changed_orders(systems, s, "run")
         )
 

@@ -8,7 +8,7 @@ import pytest
 from resources.pages import Broken, Raw
 from resources.store import raw
 from resources.store.engine import connected
-from sync_assets.orders import reading
+from sync_assets import reading
 from tests.faults import assert_all_is_well, place_some, recover, run, steps
 from tests.worlds import World
 

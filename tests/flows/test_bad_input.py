@@ -14,7 +14,9 @@ import pytest
 
 from resources.store import exceptions
 from resources.store.engine import connected
+from sync_assets.catalog import reading as item_reading
 from sync_assets.orders import reading
+from sync_assets.reading import Tally, each_source
 from tests.worlds import BILLING, World
 
 D = Decimal
@@ -191,11 +193,11 @@ def through(world: World, store: str, change: Callable[[httpx.Response], httpx.R
     world.systems = replace(world.systems, transports={**world.systems.transports, store: changed})
 
 
-def run_each(world: World) -> reading.Tally:
+def run_each(world: World) -> Tally:
     """A run in which a store that cannot be read stops no other, as the assets do it."""
     world.clock.forward(seconds=2)
-    reading.items(world.systems, "odoo", "run")
-    tally = reading.each_source(
+    item_reading.items(world.systems, "odoo", "run")
+    tally = each_source(
         world.systems,
         world.shops,
         "orders",

@@ -24,6 +24,8 @@ from resources.sandbox.online_retail_rows import COLUMNS
 from resources.sandbox.shop_order import STORES, Defect, ShopOrder
 from resources.store.engine import connected
 from resources.wiring import Systems
+from sync_assets.catalog import mapping as item_mapping
+from sync_assets.catalog import reading as item_reading
 from sync_assets.ops import demo, report
 from sync_assets.orders import mapping, planning, reading, sending
 
@@ -192,8 +194,8 @@ def test_every_planted_defect_is_a_hold_of_its_reason_and_nothing_else_is_held(
     systems = systems_of(built, engine)
     for store in STORES:
         reading.changed_orders(systems, store, "run")
-    reading.items(systems, "odoo", "run")
-    mapping.items(systems, "odoo", "run")
+    item_reading.items(systems, "odoo", "run")
+    item_mapping.items(systems, "odoo", "run")
     mapping.orders(systems, "run")
     planning.hold(systems, "run")
     planning.plan(systems, "odoo", "run")

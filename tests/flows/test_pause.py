@@ -16,6 +16,7 @@ from resources.store import backlog, systems
 from resources.store.engine import connected
 from resources.wiring import limit_of
 from sync_assets.orders import reading
+from sync_assets.reading import Tally, each_source
 from tests.faults import assert_all_is_well, run
 from tests.worlds import START, World, deployment
 
@@ -33,8 +34,8 @@ def resume(world: World, system: str = "odoo") -> None:
         systems.resume(connection, system, by="olga", now=world.clock())
 
 
-def read_orders(world: World) -> reading.Tally:
-    return reading.each_source(
+def read_orders(world: World) -> Tally:
+    return each_source(
         world.systems,
         world.shops,
         "orders",

@@ -18,13 +18,14 @@ from resources.sandbox.woocommerce import WooCommerceStandIn
 from resources.store import raw
 from resources.store.engine import connected
 from sync_assets.orders import mapping, reading
+from sync_assets.reading import Tally, each_source
 from tests.worlds import BILLING, World
 
 D = Decimal
 ORDERS = "GET orders"
 
 
-def read(world: World, store: str = "us") -> reading.Tally:
+def read(world: World, store: str = "us") -> Tally:
     return reading.changed_orders(world.systems, store, "run")
 
 
@@ -67,9 +68,9 @@ def moved_to(world: World, zone: str) -> WooCommerceStandIn:
 def test_an_order_read_again_unchanged_is_one_version(world: World) -> None:
     order_id = world.place()
     world.clock.forward(seconds=2)
-    assert read(world) == reading.Tally(seen=1, new=1)
+    assert read(world) == Tally(seen=1, new=1)
     world.clock.forward(minutes=1)
-    assert read(world) == reading.Tally(seen=1, new=0)
+    assert read(world) == Tally(seen=1, new=0)
     assert kept(world) == [str(order_id)]
 
 
@@ -102,7 +103,7 @@ def test_an_order_changed_in_the_very_second_of_the_reading_is_read_the_next_tim
 def test_more_orders_than_a_page_are_all_read_once(world: World) -> None:
     orders = place_many(world, 230)
     world.clock.forward(seconds=2)
-    assert read(world) == reading.Tally(seen=230, new=230)
+    assert read(world) == Tally(seen=230, new=230)
     assert sorted(map(int, kept(world))) == orders
 
 
@@ -210,10 +211,8 @@ def test_a_store_that_fails_is_told_and_the_others_are_read(world: World) -> Non
     world.shops["us"].faults.plan(Fault(Trouble.ERROR, ORDERS, times=99, status=500))
     world.clock.forward(seconds=2)
 
-    def each() -> reading.Tally:
-        return reading.each_source(
-            world.systems, ["us", "uk"], "orders", lambda store: read(world, store)
-        )
+    def each() -> Tally:
+        return each_source(world.systems, ["us", "uk"], "orders", lambda store: read(world, store))
 
     tally = each()
     assert (tally.new, list(tally.failed)) == (1, ["us"])
@@ -230,7 +229,7 @@ def test_a_store_that_fails_is_told_and_the_others_are_read(world: World) -> Non
 
 def test_a_wrong_key_is_told_without_the_key(world: World) -> None:
     world.shops["us"].secret = "another"
-    tally = reading.each_source(world.systems, ["us"], "orders", lambda store: read(world, store))
+    tally = each_source(world.systems, ["us"], "orders", lambda store: read(world, store))
     assert "cs_test" not in str(tally)
     (row,) = world.rows("select message from ops.exception")
     assert "does not accept the key" in row["message"]

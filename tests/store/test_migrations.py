@@ -16,10 +16,12 @@ from sqlalchemy.exc import IntegrityError
 from resources.store import postgres
 from resources.store.engine import MIGRATIONS, connected, engine_for, head, migrate, revision
 from resources.store.frames import read_rows
+from sync_assets.domain.catalog import Listings, Prices, ProductComponents, Products
 from sync_assets.domain.changes import OrderChanges
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
+from sync_assets.domain.stock import Availability, Reservations, StockLevels, StockMovements
 
 SCHEMAS = {"raw", "core", "plan", "receipt", "mart", "ops"}
 TABLES: Mapping[str, type[Table]] = {
@@ -28,6 +30,22 @@ TABLES: Mapping[str, type[Table]] = {
     "order_notes": OrderNotes,
     "order_changes": OrderChanges,
     "product_refs": ProductRefs,
+    "products": Products,
+    "prices": Prices,
+    "product_components": ProductComponents,
+    "listings": Listings,
+    "stock_movements": StockMovements,
+}
+#: Tables that keep every version; a view of the same columns shows the current ones.
+VERSIONED: Mapping[str, type[Table]] = {
+    "stock_levels": StockLevels,
+    "reservations": Reservations,
+    "availability": Availability,
+}
+#: What steps remember or report; no frame of ours is checked against them.
+REPORTS = {
+    *("ref", "stock_readings", "demand", "policies", "listing_mismatches"),
+    *("stock_shortfalls", "stock_drift", "stock_comparisons"),
 }
 
 
@@ -117,7 +135,13 @@ def wanted_type(dtype: Any) -> set[str]:
         return {"numeric"}
     if isinstance(dtype, pd.DatetimeTZDtype):
         return {"timestamp with time zone"}
-    return {"int64": {"bigint", "integer"}, "bool": {"boolean"}}.get(str(dtype), {"text"})
+    known = {
+        "int64": {"bigint", "integer"},
+        "Int64": {"bigint"},
+        "bool": {"boolean"},
+        "object": {"jsonb"},
+    }
+    return known.get(str(dtype), {"text"})
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -153,7 +177,19 @@ def test_every_core_table_is_declared(connection: Connection) -> None:
         "select table_name from information_schema.tables "
         "where table_schema = 'core' and table_type = 'BASE TABLE'",
     )
-    assert {row["table_name"] for row in rows} == {*TABLES, "ref"}
+    versions = {f"{name.removesuffix('s')}_versions" for name in VERSIONED}
+    assert {row["table_name"] for row in rows} == {*TABLES, *versions, *REPORTS}
+
+
+@pytest.mark.parametrize("name", VERSIONED)
+def test_a_view_of_what_is_current_has_the_columns_of_its_declaration(
+    connection: Connection, name: str
+) -> None:
+    held = columns(connection, "core", name)
+    declared = VERSIONED[name].to_schema().columns
+    assert list(held) == list(declared)
+    for field, column in declared.items():
+        assert held[field]["data_type"] in wanted_type(column.dtype.type), field
 
 
 def test_all_money_and_every_moment_has_its_exact_type_everywhere(connection: Connection) -> None:

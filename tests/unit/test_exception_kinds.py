@@ -19,7 +19,7 @@ from sync_assets.domain.exception_kinds import (
     why_unresolvable,
 )
 from sync_assets.domain.orders import Problem
-from sync_assets.orders.trouble import exceptional
+from sync_assets.trouble import exceptional
 
 HOUR = timedelta(hours=1)
 

@@ -3,14 +3,16 @@
 import dagster as dg
 import pytest
 
+from sync_assets import lineage
 from sync_assets.domain.frames import Table
 from sync_assets.domain.orders import Customers, OrderNotes
-from sync_assets.orders import assets, lineage
+from sync_assets.orders import assets
+from sync_assets.orders import lineage as fields
 
 RAW = {
-    assets.RAW_ORDERS: lineage.order_fields(),
-    assets.RAW_CUSTOMERS: lineage.fields_of(lineage.CUSTOMER_FIELDS),
-    assets.RAW_NOTES: lineage.fields_of(lineage.NOTE_FIELDS),
+    assets.RAW_ORDERS: fields.order_fields(),
+    assets.RAW_CUSTOMERS: lineage.fields_of(fields.CUSTOMER_FIELDS),
+    assets.RAW_NOTES: lineage.fields_of(fields.NOTE_FIELDS),
 }
 TABLES: dict[str, type[Table]] = {
     **assets.CORE_ORDER_TABLES,

@@ -1,0 +1,1 @@
+"""The subject inventory: from stock levels to one explainable number per channel."""
