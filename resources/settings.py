@@ -109,6 +109,8 @@ class OdooErp(Account):
     login: str
     api_key: pydantic.SecretStr
     batch: int = pydantic.Field(default=100, ge=1, le=500)
+    #: Stock in these places is there, but not for sale.
+    quarantine_places: tuple[str, ...] = ()
 
 
 class TrytonErp(Account):
@@ -119,6 +121,8 @@ class TrytonErp(Account):
     login: str
     password: pydantic.SecretStr
     batch: int = pydantic.Field(default=10, ge=1, le=200)
+    #: Stock in these places is there, but not for sale.
+    quarantine_places: tuple[str, ...] = ()
 
 
 ErpSettings = Annotated[OdooErp | TrytonErp, pydantic.Field(discriminator="kind")]
@@ -132,6 +136,8 @@ class StockFilesWarehouse(Part):
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     #: Our names of columns to theirs; what is left out has our name.
     columns: dict[str, str] = {}
+    #: Columns of theirs we leave alone; any other unknown one refuses the file.
+    ignored_columns: tuple[str, ...] = ()
     #: The zone of times without an offset.
     timezone: str = "UTC"
 

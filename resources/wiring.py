@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy import Engine
@@ -23,6 +24,7 @@ from resources.store.gate import StoreGate
 from resources.store.pace import Limit
 from resources.systems.odoo import Odoo
 from resources.systems.roles import Erp
+from resources.systems.stock_files import StockFiles
 from resources.systems.tryton import Tryton
 from resources.systems.woocommerce import WooCommerce
 
@@ -72,9 +74,28 @@ class Systems:
                 else self._tryton(name, erp, client)
             )
 
+    def stock_files(self, name: str) -> StockFiles:
+        """The files of one warehouse that drops its stock as such."""
+        warehouse = self.settings.warehouses[name]
+        return StockFiles(
+            warehouse.inbox,
+            name,
+            columns=warehouse.columns,
+            encoding=warehouse.encoding,
+            zone=ZoneInfo(warehouse.timezone),
+            ignored=warehouse.ignored_columns,
+        )
+
     def _odoo(self, name: str, erp: OdooErp, client: httpx.Client) -> Erp:
         key = erp.api_key.get_secret_value()
-        return Odoo(client, erp.database, erp.login, key, system=name)
+        return Odoo(
+            client,
+            erp.database,
+            erp.login,
+            key,
+            system=name,
+            quarantine_places=erp.quarantine_places,
+        )
 
     def _tryton(self, name: str, erp: TrytonErp, client: httpx.Client) -> Erp:
         shops = self.settings.stores_of(name)
@@ -85,6 +106,8 @@ class Systems:
             erp.password.get_secret_value(),
             system=name,
             web_shops={store: one.web_shop or store for store, one in shops.items()},
+            quarantine_places=erp.quarantine_places,
+            today=lambda: self.now().date(),
         )
 
     def _http(

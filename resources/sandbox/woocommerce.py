@@ -2,8 +2,10 @@
 their own tables.
 
 Here are keys, limits and faults; routes are in `woocommerce_answers.py`, the shop itself in
-`woocommerce_store.py`, deliveries in `woocommerce_webhooks.py`. Not imitated: stock, coupons given
-through the API, batch routes, other decimals by `dp`, search by article name.
+`woocommerce_store.py`, its products in `woocommerce_products.py`, deliveries in
+`woocommerce_webhooks.py`. Not imitated: coupons given through the API, batches of orders, other
+decimals by `dp`, search by article name, attributes that products share, sales counts, prices and
+related products in HTML.
 """
 
 from collections import deque
@@ -31,7 +33,10 @@ class WooCommerceStandIn(Answers, StandIn):
         {
             *("place", "finish", "edit", "set_status", "refund", "delete_refund", "trash"),
             *("restore", "delete", "add_note", "add_customer", "add_product", "tax_rate"),
-            *("edit_customer", "queued"),
+            *("edit_customer", "queued", "checkout", "fill_cart", "add_variable", "set_stock"),
+            *("overwrite_stock", "stock_of", "edit_product", "trash_product", "restore_product"),
+            *("delete_product", "product_json", "products_with", "count_products"),
+            *("add_category", "rename_category", "admit_twins", "run_scheduler"),
             *("order_json", "count", "totals_by_currency"),
         }
     )
@@ -86,14 +91,17 @@ class WooCommerceStandIn(Answers, StandIn):
         return headless(answer) if request.method == "HEAD" else answer
 
     def stale(self, request: httpx.Request) -> httpx.Response:
-        """Answer a read of orders from each order's former version."""
+        """Answer a read of orders and products from each one's former version."""
         if request.method not in ("GET", "HEAD"):
             return self.answer(request)
-        current, self.shelf = self.shelf, self.shelf.stale()
+        orders, products = self.shelf, self.products
+        goods, variations = products.goods, products.variations
+        self.shelf = orders.stale()
+        products.goods, products.variations = goods.stale(), variations.stale()
         try:
             return self.answer(request)
         finally:
-            self.shelf = current
+            self.shelf, products.goods, products.variations = orders, goods, variations
 
     def _answer(self, call: Call) -> httpx.Response:
         action = ACTIONS.get((call.method, call.route))

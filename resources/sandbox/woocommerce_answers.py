@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 
 from resources.sandbox.woocommerce_call import Call, response
+from resources.sandbox.woocommerce_product_answers import PRODUCT_ACTIONS
+from resources.sandbox.woocommerce_product_batches import BATCH_ACTIONS
 from resources.sandbox.woocommerce_query import API, TRUE, counted, ids, paging, picked, wanted
 from resources.sandbox.woocommerce_refusals import (
     CUSTOMER_SORTS,
@@ -20,7 +22,9 @@ from resources.sandbox.woocommerce_refusals import (
     checked_order_body,
     checked_order_list,
 )
+from resources.sandbox.woocommerce_stock import is_yes
 from resources.sandbox.woocommerce_store import WooCommerceStore
+from resources.sandbox.woocommerce_term_answers import TERM_ACTIONS
 from resources.sandbox.woocommerce_till import Doc
 from resources.sandbox.woocommerce_webhook_answers import WEBHOOK_ACTIONS
 
@@ -157,7 +161,9 @@ class Answers(WooCommerceStore):
             raise Declined(500, code, message, 500)
         lines = body.get("line_items", ())
         reason = str(body.get("reason", ""))
-        refund_id = self.refund(call.ids[0], body.get("amount"), reason, lines)
+        restock = is_yes(body.get("api_restock", True))
+        amount = body.get("amount")
+        refund_id = self.refund(call.ids[0], amount, reason, lines, restock=restock)
         # The store forgets to fill in the order's id in this one header.
         made = rf"orders/(?P<order_id>[\d]+)/refunds/{refund_id}"
         return response(201, self._refund(call.ids[0], refund_id), self._location(made))
@@ -181,7 +187,7 @@ class Answers(WooCommerceStore):
         if call.ids[0] not in self.shelf.entries:
             raise Declined(404, code, "Invalid order ID.")
 
-    # Customers, products, the site
+    # Customers, the site
 
     def _list_customers(self, call: Call) -> httpx.Response:
         """Accounts; they have no delta, so `modified_after` is one unknown parameter more."""
@@ -201,24 +207,6 @@ class Answers(WooCommerceStore):
         found = self.customers.get(call.ids[0])
         if found is None:
             raise Declined(404, "wc_user_invalid_id", "Invalid user ID.")
-        return response(200, picked(found, call.query.get("_fields"), alone=True))
-
-    def _list_products(self, call: Call) -> httpx.Response:
-        checked_list(call.query, PRODUCT_SORTS)
-        found = list(self.products.values())
-        if call.query.get("sku"):
-            skus = {sku.strip().lower() for sku in call.query["sku"].split(",")}
-            found = [one for one in found if one["sku"].lower() in skus]
-        if call.query.get("include"):
-            found = [one for one in found if one["id"] in ids(call.query["include"])]
-        if call.query.get("order", "desc") == "desc":
-            found.reverse()
-        return self._paged(call, found)
-
-    def _get_product(self, call: Call) -> httpx.Response:
-        found = self.products.get(call.ids[0])
-        if found is None:
-            raise Declined(404, "woocommerce_rest_product_invalid_id", "Invalid ID.")
         return response(200, picked(found, call.query.get("_fields"), alone=True))
 
     def _index(self, call: Call) -> httpx.Response:
@@ -265,8 +253,9 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("DELETE", "orders/{id}/refunds/{id}"): Answers._delete_refund,
     ("GET", "customers"): Answers._list_customers,
     ("GET", "customers/{id}"): Answers._get_customer,
-    ("GET", "products"): Answers._list_products,
-    ("GET", "products/{id}"): Answers._get_product,
+    **PRODUCT_ACTIONS,
+    **BATCH_ACTIONS,
+    **TERM_ACTIONS,
     **WEBHOOK_ACTIONS,
 }
 

@@ -78,7 +78,10 @@ ROUTES = {
     for name in (
         *("orders", "orders/{id}", "orders/{id}/notes", "orders/{id}/notes/{id}"),
         *("orders/{id}/refunds", "orders/{id}/refunds/{id}", "customers", "customers/{id}"),
-        *("products", "products/{id}", "webhooks", "webhooks/{id}"),
+        *("products", "products/{id}", "products/batch", "products/{id}/variations"),
+        *("products/{id}/variations/{id}", "products/{id}/variations/batch", "variations"),
+        *("products/categories", "products/categories/{id}", "products/tags"),
+        *("products/tags/{id}", "taxes/classes", "webhooks", "webhooks/{id}"),
     )
 } | {"index": re.compile("/wp-json")}
 
@@ -125,4 +128,4 @@ def headless(answer: httpx.Response) -> httpx.Response:
 
 def rendered(value: Any) -> str:
     """JSON as PHP writes it: no blanks, slashes and letters beyond ASCII escaped."""
-    return json.dumps(value, separators=(",", ":")).replace("/", "\\/")
+    return json.dumps(value, separators=(",", ":"), default=float).replace("/", "\\/")

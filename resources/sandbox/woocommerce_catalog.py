@@ -1,8 +1,9 @@
 """Products, customers and notes of a WooCommerce stand-in, with the fields a store shows.
 
-Products are what orders need of them: a simple article with a price. Stock is not kept.
+Here they are blank forms; what is written into those of products is in `woocommerce_listing.py`.
 """
 
+import copy
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -73,22 +74,62 @@ BLANK_PRODUCT: Mapping[str, Any] = {
 }
 
 
-def product(home: str, product_id: int, dates: Doc, sku: str, name: str, price: str) -> Doc:
-    """A published simple product."""
-    slug = "-".join(name.lower().split())
+#: What a variation says of itself, in the store's order; the rest is its parent's.
+BLANK_VARIATION: Mapping[str, Any] = {
+    "description": "",
+    "permalink": "",
+    **{name: BLANK_PRODUCT[name] for name in ("sku", "global_unique_id", "price")},
+    **{name: BLANK_PRODUCT[name] for name in ("regular_price", "sale_price")},
+    **dict.fromkeys(("date_on_sale_from", "date_on_sale_from_gmt")),
+    **dict.fromkeys(("date_on_sale_to", "date_on_sale_to_gmt")),
+    "on_sale": False,
+    "status": "publish",
+    "purchasable": True,
+    **{name: BLANK_PRODUCT[name] for name in ("virtual", "downloadable", "downloads")},
+    **{name: BLANK_PRODUCT[name] for name in ("download_limit", "download_expiry")},
+    "tax_status": "taxable",
+    "tax_class": "parent",
+    **{name: BLANK_PRODUCT[name] for name in ("manage_stock", "stock_quantity", "stock_status")},
+    **{name: BLANK_PRODUCT[name] for name in ("backorders", "backorders_allowed", "backordered")},
+    **{name: BLANK_PRODUCT[name] for name in ("low_stock_amount", "weight", "dimensions")},
+    **{name: BLANK_PRODUCT[name] for name in ("shipping_class", "shipping_class_id")},
+    "image": None,
+    "gallery_image_ids": [],
+    "attributes": [],
+    "menu_order": 0,
+    "meta_data": [],
+    "name": "",
+}
+
+
+def product(home: str, product_id: int, dates: Doc, name: str, slug: str) -> Doc:
+    """A published simple product of which nothing more is known."""
     return {
         "id": product_id,
         "name": name,
         "slug": slug,
-        "permalink": f"{home}/product/{slug}/",
+        "permalink": "",
         **dates,
         "type": "simple",
         "status": "publish",
-        **BLANK_PRODUCT,
-        "sku": sku,
-        "price": price,
-        "regular_price": price,
+        **copy.deepcopy(dict(BLANK_PRODUCT)),
         "_links": links(home, f"products/{product_id}", "products"),
+    }
+
+
+def variation(home: str, variation_id: int, dates: Doc, parent_id: int) -> Doc:
+    """A published variation of which nothing more is known."""
+    path = f"products/{parent_id}/variations"
+    return {
+        "id": variation_id,
+        "type": "variation",
+        **dates,
+        **copy.deepcopy(dict(BLANK_VARIATION)),
+        "parent_id": parent_id,
+        "_links": {
+            **links(home, f"{path}/{variation_id}", path),
+            "up": [{"href": f"{home}/wp-json/wc/v3/products/{parent_id}"}],
+        },
     }
 
 

@@ -68,7 +68,7 @@ class Clerk:
             doc[name] |= {k: v for k, v in changes.get(name, {}).items() if k in doc[name]}
         if "customer_id" in changes:
             doc["customer_id"] = int(changes["customer_id"])
-        self._merge_meta(doc, changes.get("meta_data", ()))
+        self.till.merge_meta(doc, changes.get("meta_data", ()))
         if "line_items" in changes:
             self._change_lines(doc, changes["line_items"])
         if "status" in changes:
@@ -186,21 +186,6 @@ class Clerk:
             else:
                 self.till.reprice(lines[int(change["id"])], change)
         self.till.total(doc, self.till.charges(doc))
-
-    def _merge_meta(self, doc: Doc, given: Iterable[Given]) -> None:
-        """Merge meta data by key; a null value with a key deletes, without one it does nothing."""
-        for change in given:
-            key, value = change.get("key"), change.get("value")
-            found = [m for m in doc["meta_data"] if key in (None, m["key"])]
-            if "id" in change:
-                found = [m for m in found if m["id"] == change["id"]]
-            if value is None:
-                gone = found if key else []
-                doc["meta_data"] = [m for m in doc["meta_data"] if m not in gone]
-            elif found:
-                found[0]["value"] = value
-            elif key:
-                doc["meta_data"].append(self.till.meta(str(key), value))
 
     def _refund_taxes(self, lines: Sequence[Doc]) -> list[Doc]:
         taxes: dict[int, Decimal] = {}

@@ -27,7 +27,7 @@ def wanted(query: Query, zone: ZoneInfo) -> Wanted:
         statuses=_statuses(query),
         sort=query.get("orderby", "date"),
         descending=query.get("order", "desc") == "desc",
-        bounds=_bounds(query, zone),
+        bounds=bounds(query, zone),
         include=ids(query["include"]) if query.get("include") else None,
         customer=int(query["customer"]) if query.get("customer") else None,
         search=query.get("search", ""),
@@ -104,16 +104,17 @@ def _statuses(query: Query) -> frozenset[str] | None:
     return None if not words or "any" in words else frozenset(words)
 
 
-def _bounds(query: Query, zone: ZoneInfo) -> dict[str, Bounds]:
+def bounds(query: Query, zone: ZoneInfo) -> dict[str, Bounds]:
+    """The stamps a checked request bounds its list by."""
     is_gmt = query.get("dates_are_gmt", "").lower() in TRUE
-    bounds: dict[str, Bounds] = {}
+    found: dict[str, Bounds] = {}
     for sort, names in COLUMNS.items():
         low, high = (
             utc_bound(query[name], zone, is_gmt) if query.get(name) else None for name in names
         )
         if low or high:
-            bounds[sort] = (low, high)
-    return bounds
+            found[sort] = (low, high)
+    return found
 
 
 def _normal(query: Query, rows: int) -> list[tuple[str, str]]:

@@ -41,7 +41,7 @@ class Declined(Exception):
     def __init__(self, status: int, code: str, message: str, data: Any = None) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
-        self.body = {
+        self.body: dict[str, Any] = {
             "code": code,
             "message": message,
             "data": {"status": status} if data is None else data,
@@ -106,7 +106,7 @@ def checked_order_list(query: Mapping[str, str]) -> None:
         if word not in LIST_STATUSES:
             complaints.not_one_of("status", LIST_STATUSES, f"status[{place}]")
     for name in ("customer", "product", "dp"):
-        if name in query and not _is_integer(query[name]):
+        if name in query and not is_integer(query[name]):
             complaints.wrong_type(name, "integer")
     complaints.raise_any()
     checked_list(query, ORDER_SORTS)
@@ -123,12 +123,12 @@ def checked_order_body(body: Mapping[str, Any]) -> None:
 
 def _paging(query: Mapping[str, str], complaints: Complaints) -> None:
     per_page, page = query.get("per_page", "10"), query.get("page", "1")
-    if not _is_integer(per_page):
+    if not is_integer(per_page):
         complaints.wrong_type("per_page", "integer")
     elif not 1 <= int(per_page) <= 100:
         message = "per_page must be between 1 (inclusive) and 100 (inclusive)"
         complaints.add("per_page", "rest_out_of_bounds", message)
-    if not _is_integer(page):
+    if not is_integer(page):
         complaints.wrong_type("page", "integer")
     elif int(page) < 1:
         message = "page must be greater than or equal to 1"
@@ -159,12 +159,12 @@ def _lines(name: str, value: Any, complaints: Complaints) -> None:
         where = f"{name}[{place}]"
         if not isinstance(line, dict):
             complaints.wrong_type(name, "object", where)
-        elif "quantity" in line and not _is_integer(line["quantity"]):
+        elif "quantity" in line and not is_integer(line["quantity"]):
             complaints.wrong_type(name, "integer", f"{where}[quantity]")
 
 
 def _number(name: str, value: Any, complaints: Complaints) -> None:
-    if not _is_integer(value):
+    if not is_integer(value):
         complaints.wrong_type(name, "integer")
 
 
@@ -190,7 +190,8 @@ def split_list(words: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", words) if word]
 
 
-def _is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
+    """Tell whether WordPress takes a value for a whole number."""
     return bool(re.fullmatch(r"[+-]?\d+(\.0+)?", str(value).strip()))
 
 

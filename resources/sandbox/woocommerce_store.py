@@ -3,6 +3,7 @@
 This is the Python door for tests and the demo; requests and answers are in `woocommerce.py`.
 """
 
+import copy
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -11,9 +12,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from resources.sandbox import woocommerce_catalog as catalog
+from resources.sandbox.woocommerce_assortment import Assortment, terms_of
 from resources.sandbox.woocommerce_call import rendered
+from resources.sandbox.woocommerce_images import Images
+from resources.sandbox.woocommerce_listing import ProductClerk
 from resources.sandbox.woocommerce_orders import Clerk, moment, refund_rows, refund_sum
+from resources.sandbox.woocommerce_products import Products
 from resources.sandbox.woocommerce_refusals import Declined
+from resources.sandbox.woocommerce_sales import Moved, Sales
 from resources.sandbox.woocommerce_shelf import Entry, Shelf, packed
 from resources.sandbox.woocommerce_tax import Rate, Rounding, exact
 from resources.sandbox.woocommerce_till import Doc, Given, Till
@@ -32,7 +38,7 @@ LABELS = {
 FROM_CHECKOUT = ("updated", "created")
 
 
-class WooCommerceStore:
+class WooCommerceStore(Assortment):
     """The state of one store, and what its customers and its owner do to it."""
 
     def __init__(
@@ -48,20 +54,25 @@ class WooCommerceStore:
     ) -> None:
         self.store, self.currency, self.now = store, currency, now
         self.zone, self.home = ZoneInfo(timezone), f"https://{store}.example"
-        self.rounding, self.shelf = rounding, Shelf()
+        self.rounding, self.shelf = rounding, Shelf[Entry]()
         self.rates: dict[int, Rate] = {}
-        self.products: dict[int, Doc] = {}
         self.customers: dict[int, Doc] = {}
         self.notes: dict[int, list[Doc]] = {}
         self.refunds: dict[int, list[Doc]] = {}
-        self._skus: dict[str, int] = {}
         self._unfinished: dict[int, Doc] = {}
         self._before_trash: dict[int, str] = {}
         #: Orders, refunds and products share their ids, so orders have gaps.
         self._last_id, self._last_customer, self._last_note = first_id - 1, 1, 0
-        self.till = Till(self.zone, rounding, self.rates, base, self._product_of)
+        self.till = Till(
+            self.zone, rounding, self.rates, base, lambda line: self.products.for_line(line)
+        )
         self.clerk = Clerk(store, self.home, currency, self.till)
         self.webhooks = Webhooks(self.home, lambda: self.now(), self.told_of)
+        self.terms = terms_of(self.home)
+        images = Images(self.home, self.till, self._next_id)
+        writer = ProductClerk(self.home, self.zone, self.till, images, self.terms)
+        self.products = Products(writer, lambda: self.now(), self._next_id, self.webhooks.tell)
+        self.sales = Sales(self.products, self.till)
 
     # What customers do
 
@@ -73,10 +84,23 @@ class WooCommerceStore:
         given = {"status": "processing", "created_via": "checkout", **order}
         return self.take(given, at, half_built=half_built)
 
+    def fill_cart(self, order: Given) -> None:
+        """Put lines into a basket, or refuse what is not there; nothing is set aside by that."""
+        self.sales.refuse_short(order)
+
+    def checkout(self, order: Given) -> int:
+        """Fill a basket and place it at once; two who filled theirs before may both buy the last.
+
+        `place` is the door without a look at the stock, as REST is.
+        """
+        self.fill_cart(order)
+        return self.place(order)
+
     def take(self, given: Given, at: datetime, *, half_built: bool = False) -> int:
         """Write a new order and keep it; one born refunded has a refund as well."""
         order_id = self._next_id()
         doc = self.clerk.new(order_id, self._with_email(given), at)
+        moved = Moved() if half_built else self.sales.entered(doc)
         if half_built:
             self._unfinished[order_id] = doc
         self._keep(self.clerk.half(doc) if half_built else doc)
@@ -87,12 +111,16 @@ class WooCommerceStore:
         for event in events:
             self.webhooks.tell(f"order.{event}", order_id)
         self.webhooks.tell(f"action.woocommerce_order_status_{doc['status']}", order_id)
+        self._write_moves(order_id, moved, at)
         return order_id
 
     def finish(self, order_id: int) -> None:
         """Let a half-built order become whole; its `date_modified` does not move."""
-        self._keep(self._unfinished.pop(order_id))
+        doc = self._unfinished.pop(order_id)
+        moved = self.sales.entered(doc)
+        self._keep(doc)
         self.webhooks.tell("order.updated", order_id)
+        self._write_moves(order_id, moved, self.now())
 
     def add_customer(
         self, email: str, first_name: str = "", last_name: str = "", **given: Any
@@ -115,21 +143,6 @@ class WooCommerceStore:
 
     # What the owner does
 
-    def add_product(self, sku: str, name: str, price: Any = "") -> int:
-        """Offer an article; a SKU can be given only once, whatever its letter case."""
-        if sku and sku.lower() in self._skus:
-            owner = {"status": 400, "resource_id": self._skus[sku.lower()], "unique_sku": sku}
-            raise Declined(400, "product_invalid_sku", "Invalid or duplicated SKU.", owner)
-        product_id = self._next_id()
-        self.products[product_id] = catalog.product(
-            self.home, product_id, self._born(), sku, name, str(price)
-        )
-        if sku:
-            self._skus[sku.lower()] = product_id
-        for event in ("published", "created"):
-            self.webhooks.tell(f"product.{event}", product_id)
-        return product_id
-
     def tax_rate(
         self,
         code: str,
@@ -150,13 +163,17 @@ class WooCommerceStore:
         What takes it out of the trash is told to nobody.
         """
         doc, when = self.order_json(order_id), self.now()
-        before = doc["status"]
+        before, lines = doc["status"], copy.deepcopy(doc["line_items"])
         self.clerk.change(doc, changes, when)
+        edits = self.sales.edited(doc, lines, changes)
+        moved = self.sales.entered(doc)
         self.clerk.bump(doc, when)
         self._keep(doc)
         self._moved(order_id, before, doc["status"], when)
         if before != "trash":
             self.webhooks.tell("order.updated", order_id)
+        for stock in (edits, moved):
+            self._write_moves(order_id, stock, when)
 
     def set_status(self, order_id: int, status: str) -> None:
         """Move an order to another status."""
@@ -169,8 +186,12 @@ class WooCommerceStore:
         reason: str = "",
         lines: Iterable[Given] | None = None,
         at: datetime | str | None = None,
+        restock: bool = True,
     ) -> int:
-        """Refund money, for lines or without; the last cent makes the order refunded."""
+        """Refund money, for lines or without; the last cent makes the order refunded.
+
+        Units named in the lines go back on the shelf unless `restock` says no.
+        """
         given, rest, when = list(lines or ()), self.refundable(order_id), moment(at) or self.now()
         wanted = self.rounding.money(refund_sum(given) if amount is None else exact(amount))
         if not 0 <= wanted <= rest:
@@ -179,11 +200,13 @@ class WooCommerceStore:
         refund_id = self._add_refund(order_id, wanted, reason, given, when)
         doc = self.order_json(order_id)
         before = doc["status"]
+        moved = self.sales.refunded(doc, given) if restock else Moved()
         if wanted == rest > 0:
             self.clerk.enter(doc, "refunded", when)
         self.clerk.bump(doc, when)
         self._keep(doc)
         self._moved(order_id, before, doc["status"], when)
+        self._write_moves(order_id, moved, when)
         self.webhooks.tell("order.updated", order_id)
         return refund_id
 
@@ -219,6 +242,7 @@ class WooCommerceStore:
         """Delete an order for good, with its refunds and notes; no list or webhook tells."""
         self.entry(order_id)
         self.shelf.drop(order_id)
+        self.sales.forget(order_id)
         for kept in (self.refunds, self.notes, self._unfinished, self._before_trash):
             kept.pop(order_id, None)
 
@@ -260,13 +284,12 @@ class WooCommerceStore:
         """The text of a thing as REST shows it, for a delivery; raises the store's refusal."""
         if resource == "order":
             return self.entry(thing_id).text
-        kept, code = {
-            "customer": (self.customers, "wc_user_invalid_id"),
-            "product": (self.products, "woocommerce_rest_product_invalid_id"),
-        }.get(resource, ({}, f"woocommerce_rest_{resource}_invalid_id"))
-        if thing_id not in kept:
-            raise Declined(404, code, "Invalid ID.")
-        return rendered(kept[thing_id])
+        if resource == "product":
+            return self.products.text(self.products.known(thing_id))
+        if resource == "customer" and thing_id in self.customers:
+            return rendered(self.customers[thing_id])
+        kind = "wc_user" if resource == "customer" else f"woocommerce_rest_{resource}"
+        raise Declined(404, f"{kind}_invalid_id", "Invalid ID.")
 
     def deliver(self, post: Post, most: int | None = None) -> int:
         """Send the deliveries that are due; answer how many calls were made."""
@@ -307,6 +330,13 @@ class WooCommerceStore:
         if after == "refunded":
             self._refund_rest(order_id, when)
 
+    def _write_moves(self, order_id: int, moved: Moved, when: datetime) -> None:
+        """Note what an order did to stock, and tell of the products."""
+        for text in moved.notes:
+            self._write_note(order_id, text, when)
+        for product_id in moved.products:
+            self.webhooks.tell("product.updated", product_id)
+
     def _refund_rest(self, order_id: int, when: datetime) -> None:
         """Setting the status by hand refunds the rest without lines or tax."""
         rest = self.refundable(order_id)
@@ -341,16 +371,9 @@ class WooCommerceStore:
     def _stocked(self, line: Given) -> None:
         """Offer what a checkout sells, where nobody has set it up before."""
         sku = line.get("sku")
-        if sku and sku.lower() not in self._skus:
+        if sku and not self.products.with_sku(sku):
             price = exact(line.get("subtotal", line.get("total"))) / int(line.get("quantity", 1))
             self.add_product(sku, line.get("name", sku), self.rounding.money(price))
-
-    def _product_of(self, line: Given) -> Doc | None:
-        """The product a line names by id or SKU, if the shop has it."""
-        key = line.get("variation_id") or line.get("product_id")
-        if not key:
-            key = self._skus.get(str(line.get("sku") or "").lower(), 0)
-        return self.products.get(int(key))
 
     def _with_email(self, given: Given) -> Given:
         """An order of an account takes its e-mail, and nothing else, where it names none."""

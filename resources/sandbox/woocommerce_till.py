@@ -72,6 +72,9 @@ class Till:
         line = self._known(given, product) | {"quantity": quantity}
         line |= self._priced(total, subtotal, taxes) | {"price": unit_price(total, quantity)}
         line["meta_data"] = self.metas(given.get("meta_data", ()), shown=True)
+        if product and "meta_data" not in given:
+            chosen = product.get("attributes", ())
+            line["meta_data"] = [self._chosen(one["name"], one) for one in chosen]
         order["line_items"].append({name: line[name] for name in GOODS})
         return Charge("line_items", total, subtotal, tuple(taxes))
 
@@ -167,6 +170,21 @@ class Till:
         meta = {"id": self._metas, "key": key, "value": value}
         return meta | {"display_key": key, "display_value": value} if shown else meta
 
+    def merge_meta(self, doc: Doc, given: Iterable[Given]) -> None:
+        """Merge meta data by key; a null value with a key deletes, without one it does nothing."""
+        for change in given:
+            key, value = change.get("key"), change.get("value")
+            found = [m for m in doc["meta_data"] if key in (None, m["key"])]
+            if "id" in change:
+                found = [m for m in found if m["id"] == change["id"]]
+            if value is None:
+                gone = found if key else []
+                doc["meta_data"] = [m for m in doc["meta_data"] if m not in gone]
+            elif found:
+                found[0]["value"] = value
+            elif key:
+                doc["meta_data"].append(self.meta(str(key), value))
+
     def dates(self, name: str, moment: datetime | None) -> Doc:
         """Both forms of a date: site time and UTC, to the second, without offset."""
         if moment is None:
@@ -212,8 +230,11 @@ class Till:
 
     def _known(self, given: Given, product: Doc | None) -> Doc:
         """What the line says about its product; of an unknown one only blanks."""
-        is_variation = bool(given.get("variation_id"))
         found = product or {"name": "", "id": 0, "sku": None, "global_unique_id": None}
+        if found.get("parent_id"):
+            ids = {"product_id": found["parent_id"], "variation_id": found["id"]}
+            given = {"parent_name": found["parent_name"], **given, **ids}
+        is_variation = bool(given.get("variation_id"))
         return {
             "id": self._item(),
             "name": given.get("name", found["name"]),
@@ -238,6 +259,11 @@ class Till:
                 for t in taxes
             ],
         }
+
+    def _chosen(self, name: str, attribute: Doc) -> Doc:
+        """What a buyer chose among the variations, as meta data of the line."""
+        meta = self.meta(attribute["slug"], attribute["option"], shown=True)
+        return meta | {"display_key": name}
 
     def _charged(self, charge: Charge) -> Doc:
         """Money of a shipping or fee line, which have no amount before discount."""

@@ -101,6 +101,8 @@ class Webhooks:
         #: The user who made the webhooks may lose the right to read what they tell of.
         self.owner_can_read = True
         self._last_id = 0
+        #: Webhook and thing of what waits: a long queue is not searched for each piece of news.
+        self._news: set[tuple[int, int | None]] = set()
         self._lock = threading.RLock()
 
     def add(self, topic: str, delivery_url: str, secret: str, name: str, status: str) -> Hook:
@@ -128,14 +130,15 @@ class Webhooks:
         with self._lock:
             del self.hooks[hook.id]
             self.waiting = [one for one in self.waiting if one.hook_id != hook.id]
+            self._news = {(one.hook_id, one.thing_id) for one in self.waiting}
 
     def tell(self, topic: str, thing_id: int) -> None:
         """Queue the news for every active webhook of the topic, once while one waits."""
         with self._lock:
-            waits = {(one.hook_id, one.thing_id) for one in self.waiting}
             for hook in self.hooks.values():
                 is_wanted = hook.topic == topic and hook.status == "active"
-                if is_wanted and (hook.id, thing_id) not in waits:
+                if is_wanted and (hook.id, thing_id) not in self._news:
+                    self._news.add((hook.id, thing_id))
                     self.waiting.append(Waiting(hook.id, thing_id, self._due_at()))
 
     def queued(self) -> list[tuple[str, int]]:
@@ -171,12 +174,14 @@ class Webhooks:
         """Take the first that is due, or another one where the order is upset."""
         with self._lock:
             now = self.now()
-            due = [one for one in self.waiting if one.due_at <= now]
-            if not due:
+            taken = next((one for one in self.waiting if one.due_at <= now), None)
+            if taken is None:
                 return None
-            upset = self.mishaps.strikes(self.mishaps.reordered)
-            taken = self.mishaps.random.choice(due) if upset else due[0]
+            if self.mishaps.strikes(self.mishaps.reordered):
+                due = [one for one in self.waiting if one.due_at <= now]
+                taken = self.mishaps.random.choice(due)
             self.waiting.remove(taken)
+            self._news.discard((taken.hook_id, taken.thing_id))
             return taken
 
     def _ping(self, hook: Hook, post: Post) -> int:

@@ -5,7 +5,8 @@ for the mapper of the same name. One call is one transaction there: a refused ca
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +14,13 @@ import httpx
 
 from resources.errors import Missing, Refused, RemoteError
 from resources.systems.roles import Payload, References
+from resources.systems.tryton_catalog import Catalog
 from resources.systems.tryton_customers import Customers, address_key
 from resources.systems.tryton_fulfilment import Fulfilment
 from resources.systems.tryton_rpc import KEY_BATCH, Consent, Session, batches, halving, not_unique
+from resources.systems.tryton_stock import Stock
 
-ITEM_PAGE, CREATE_BATCH = 1000, 50
+CREATE_BATCH = 50
 #: Confirming costs most of a second each, and the answer must come before the read timeout.
 CONFIRM_BATCH = 10
 #: Asked at quote and at confirm when stock is short; `unconfirmed_stock` shows these orders.
@@ -28,10 +31,6 @@ ORDER_FIELDS = (
     *("untaxed_amount", "tax_amount", "total_amount", "currency.code", "lines"),
     *("web_id", "web_shop.name", "company.rec_name", "warehouse.code", "party.code"),
     "last_modified_at",
-)
-ITEM_FIELDS = (
-    *("code", "active", "last_modified_at"),
-    *("template.name", "template.list_price", "template.active", "template.last_modified_at"),
 )
 
 TOP_TAXES: list[Any] = [["parent", "=", None]]
@@ -56,7 +55,9 @@ class Tryton:
     """One database of one Tryton server, as one user.
 
     `web_shops` names the web shop of each of our stores; a store left out is its own name. An
-    order's key is (web shop, web id), which the database there keeps unique.
+    order's key is (web shop, web id), which the database there keeps unique. What lies in
+    `quarantine_places` (codes of locations) is there, but not for sale; `today` is asked of the
+    server where it is not given.
     """
 
     def __init__(
@@ -67,12 +68,16 @@ class Tryton:
         password: str,
         system: str = "tryton",
         web_shops: Mapping[str, str] | None = None,
+        quarantine_places: Collection[str] = (),
+        today: Callable[[], date] | None = None,
     ) -> None:
         self.system = system
         self.web_shops = dict(web_shops or {})
         self.rpc = Session(http, database, login, password, system)
         self.customers = Customers(self.rpc)
         self.fulfilment = Fulfilment(self.rpc)
+        self.catalog = Catalog(self.rpc)
+        self.stock = Stock(self.rpc, quarantine_places, today)
         self._has_shipment_cost: bool | None = None
 
     def ping(self) -> str:
@@ -100,18 +105,21 @@ class Tryton:
 
     def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
         """Yield pages of salable products, archived ones too, in the order of their ids."""
-        while True:
-            domain = [
-                ["id", ">", after_id],
-                ["active", "in", [True, False]],
-                ["template.salable", "=", True],
-            ]
-            page = self.rpc.search("product.product", domain, ITEM_FIELDS, limit=ITEM_PAGE)
-            if page:
-                yield page
-                after_id = page[-1]["id"]
-            if len(page) < ITEM_PAGE:
-                return
+        yield from self.catalog.items(after_id)
+
+    def items_changed_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of products of which anything a catalog shows changed since."""
+        yield from self.catalog.changed_since(moment, overlap)
+
+    def stock_levels(
+        self, warehouses: Sequence[str], items: Sequence[int] | None = None
+    ) -> Iterator[list[Payload]]:
+        """Yield pages of stock by product and warehouse code, of all goods or of `items`."""
+        yield from self.stock.levels(warehouses, items)
+
+    def moved_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of stock moves in any state that changed since."""
+        yield from self.stock.moved_since(moment, overlap)
 
     def orders(self, keys: Sequence[str]) -> dict[str, Payload]:
         """The orders that exist for our keys, each with its `key`."""

@@ -76,6 +76,13 @@ class Session:
         rows: list[Payload] = self.read(f"model.{model}.search_read", *query, **context)
         return rows
 
+    def company(self) -> int | None:
+        """The company our user works for; it decides prices, access and what day it is."""
+        if self._authorization is None:
+            self.sign_in()
+        found = self._context.get("company")
+        return None if found is None else int(found)
+
     def version(self) -> str:
         """Name the server's series; needs no session."""
         answer = self._post("/rpc/", "common.server.version", [], safe=True)
@@ -225,6 +232,8 @@ def encoded(body: Any) -> bytes:
 def _tagged(value: object) -> Payload:
     if isinstance(value, Decimal):
         return {"__class__": "Decimal", "decimal": str(value)}
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return _utc(value.astimezone(UTC))
     if isinstance(value, date) and not isinstance(value, datetime):
         return {
             "__class__": "date",
@@ -233,6 +242,12 @@ def _tagged(value: object) -> Payload:
             "day": value.day,
         }
     raise TypeError(f"no JSON form of {type(value).__name__}")
+
+
+def _utc(moment: datetime) -> Payload:
+    """A moment as it is kept there: in UTC, without saying so."""
+    names = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+    return {"__class__": "datetime", **{name: getattr(moment, name) for name in names}}
 
 
 def decoded(value: Any) -> Any:

@@ -1,13 +1,14 @@
 """Reads a WooCommerce shop over its REST API v3: orders, customers and notes, text as sent.
 
-Nothing but webhooks is written, no meaning is given to what was read, and no page is trusted to be
-whole: a list that moves while it is read is read in a way that neither loses nor doubles a row.
+Products, categories and webhooks are read and written by the parts beside this file. No meaning is
+given to what was read, and no page is trusted to be whole: a list that moves while it is read is
+read in a way that neither loses nor doubles a row.
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,24 +17,28 @@ import httpx
 from resources.errors import ContractBroken, Missing, Refused, TryAgain
 from resources.http import exact_json, raise_for_refusal, redacted_url
 from resources.pages import NO_DATE, Broken, Raw, thing, things
+from resources.systems.woocommerce_bounds import EVER, SECOND, Params, between, by_id, floor
+from resources.systems.woocommerce_categories import CategoryCalls
 from resources.systems.woocommerce_presence import PresenceCalls
+from resources.systems.woocommerce_product_writes import ProductWrites
+from resources.systems.woocommerce_products import ProductCalls
 from resources.systems.woocommerce_webhooks import WebhookCalls
 
 __all__ = ["Broken", "Raw", "Shop", "WooCommerce"]
 
 API = "/wp-json/wc/v3"
-SECOND = timedelta(seconds=1)
 PASSES = 5
-EVER = datetime(2000, 1, 1, tzinfo=UTC)
+#: What a list must be asked with again when some of its rows are asked for by id.
+SAME_LIST = ("status", "role", "context")
 TOTALS = "id,total,currency,date_created_gmt,date_modified_gmt"
 #: Where each kind of thing says when it changed; accounts never edited have no change.
 CHANGED = {
     "orders": ("date_modified_gmt",),
+    "products": ("date_modified_gmt",),
+    "variations": ("date_modified_gmt",),
     "customers": ("date_modified_gmt", "date_created_gmt"),
     "notes": ("date_created_gmt",),
 }
-
-Params = dict[str, str | int]
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class _Page:
         return [item.changed_at for item in self.items if isinstance(item, Raw)]
 
 
-class WooCommerce(WebhookCalls, PresenceCalls):
+class WooCommerce(ProductCalls, ProductWrites, CategoryCalls, WebhookCalls, PresenceCalls):
     """One store. `http` carries its address and keys; see `resources.http.client`."""
 
     per_page = 100
@@ -105,17 +110,17 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         self, moment: datetime, until: datetime
     ) -> Iterator[list[Raw | Broken]]:
         """Yield pages of live orders changed from `moment` on and before `until`, oldest first."""
-        yield from self._changes(_floor(moment), _floor(until), {})
+        yield from self._changes("orders", moment, until, {})
 
     def orders_trashed_since(
         self, moment: datetime, until: datetime
     ) -> Iterator[list[Raw | Broken]]:
         """Yield pages of orders in the trash; the shop shows them to no other question."""
-        yield from self._changes(_floor(moment), _floor(until), {"status": "trash"})
+        yield from self._changes("orders", moment, until, {"status": "trash"})
 
     def orders_placed_between(self, start: datetime, end: datetime) -> Iterator[list[Raw | Broken]]:
         """Yield pages of live orders placed from `start` on and before `end`."""
-        placed = _between("after", _floor(start) - SECOND, "before", _floor(end))
+        placed = between("after", floor(start) - SECOND, "before", floor(end))
         yield from self._whole("orders", placed, set())
 
     def order_totals(self, until: datetime) -> Iterator[list[dict[str, Any]]]:
@@ -123,11 +128,11 @@ class WooCommerce(WebhookCalls, PresenceCalls):
 
         For comparing sides: a tenth of the bytes, and no version to keep.
         """
-        before = _between("modified_after", EVER, "modified_before", _floor(until))
+        before = between("modified_after", EVER, "modified_before", floor(until))
         number = 0
         while True:
             number += 1
-            page = self._page("orders", {**before, **_by_id(number)}, fields=TOTALS)
+            page = self._page("orders", {**before, **by_id(number)}, fields=TOTALS)
             page.check()
             yield [item.body for item in page.items if isinstance(item, Raw)]
             if page.is_last(number, self.per_page):
@@ -149,7 +154,7 @@ class WooCommerce(WebhookCalls, PresenceCalls):
 
     def customers_page(self, page: int) -> list[Raw | Broken]:
         """Return one page of all accounts in the order of their ids."""
-        read = self._page("customers", {"role": "all", **_by_id(page)})
+        read = self._page("customers", {"role": "all", **by_id(page)})
         read.check()
         return read.items
 
@@ -167,23 +172,24 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         A note does not name its order, and is kept apart from it.
         """
         try:
-            page = self._page(f"orders/{int(order_id)}/notes", {}, kind="notes")
+            page = self._page(f"orders/{int(order_id)}/notes", {})
         except Missing as answer:
             return _if_gone(answer)
         page.check()
         return [_of_order(order_id, note) for note in page.items]
 
     def _changes(
-        self, moment: datetime, until: datetime, asked: Params
+        self, path: str, moment: datetime, until: datetime, asked: Params
     ) -> Iterator[list[Raw | Broken]]:
         """Always ask for the first page after the last stamp; offsets would move with the rows."""
-        after, seen = moment - SECOND, set[tuple[str, object]]()
+        after, seen = floor(moment) - SECOND, set[tuple[str, object]]()
+        until = floor(until)
         while True:
-            window = asked | _between("modified_after", after, "modified_before", until)
-            page = self._page("orders", {**window, "orderby": "modified", "order": "asc"})
+            window = asked | between("modified_after", after, "modified_before", until)
+            page = self._page(path, {**window, "orderby": "modified", "order": "asc"})
             stamps, last_page = page.stamps(), page.is_last(1, self.per_page)
             if stamps != sorted(stamps) and not page.fault:
-                yield from self._in_order(window, seen)
+                yield from self._in_order(path, window, seen)
                 return
             yield from _fresh(page.items, seen)
             page.check()
@@ -194,20 +200,24 @@ class WooCommerce(WebhookCalls, PresenceCalls):
             if stamps[-1] - SECOND > after:
                 after = stamps[-1] - SECOND
             else:  # one second fills the page: read that second whole, then go on behind it
-                second = _between("modified_after", after, "modified_before", after + 2 * SECOND)
-                yield from self._whole("orders", asked | second, seen)
+                second = between("modified_after", after, "modified_before", after + 2 * SECOND)
+                yield from self._whole(path, asked | second, seen)
                 after += SECOND
             seen = {key for key in seen if not isinstance(key[1], datetime) or key[1] > after}
 
     def _in_order(
-        self, window: Params, seen: set[tuple[str, object]]
+        self, path: str, window: Params, seen: set[tuple[str, object]]
     ) -> Iterator[list[Raw | Broken]]:
         """Read a window the shop does not sort by UTC: post storage sorts by site time.
 
         Whoever keeps the pages may take the newest stamp of one as read up to, so all of it is
         read before the first page is given out.
         """
-        rows = [item for page in self._whole("orders", window, seen) for item in page]
+        rows = [item for page in self._whole(path, window, seen) for item in page]
+        yield from self._by_change(rows)
+
+    def _by_change(self, rows: list[Raw | Broken]) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of what was read, oldest change first."""
         rows.sort(key=lambda item: item.changed_at if isinstance(item, Raw) else NO_DATE)
         for start in range(0, len(rows), self.per_page):
             yield rows[start : start + self.per_page]
@@ -219,7 +229,7 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         number, ids = 0, set[str]()
         while True:
             number += 1
-            page = self._page(path, {**asked, **_by_id(number)})
+            page = self._page(path, {**asked, **by_id(number)})
             ids |= self._new(page, ids)
             yield from _fresh(page.items, seen)
             page.check()
@@ -232,7 +242,7 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         self, path: str, asked: Params, seen: set[tuple[str, object]], ids: set[str]
     ) -> Iterator[list[Raw | Broken]]:
         """Ask by id for what a row leaving the list moved past the walk."""
-        same_list: Params = {key: asked[key] for key in ("status", "role") if key in asked}
+        same_list: Params = {key: asked[key] for key in SAME_LIST if key in asked}
         before: set[str] = set()
         for _ in range(PASSES):
             listed, is_steady = self._ids(path, asked)
@@ -249,7 +259,7 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         number, nameless, ids, totals = 0, 0, set[str](), set[int | None]()
         while True:
             number += 1
-            page = self._page(path, {**asked, **_by_id(number)}, fields="id")
+            page = self._page(path, {**asked, **by_id(number)}, fields="id")
             page.check()
             ids |= self._new(page, ids)
             nameless += sum(item.resource_id is None for item in page.items)
@@ -277,9 +287,9 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         for start in range(0, len(wanted), self.per_page):
             yield wanted[start : start + self.per_page]
 
-    def _one(self, path: str, key: str) -> Raw | Broken | None:
+    def _one(self, path: str, key: str, asked: Params | None = None) -> Raw | Broken | None:
         try:
-            answer = self.http.get(f"{API}/{path}/{key}")
+            answer = self.http.get(f"{API}/{path}/{key}", params=asked)
             self._refuse(answer)
         except Missing as fault:
             _if_gone(fault)
@@ -287,15 +297,13 @@ class WooCommerce(WebhookCalls, PresenceCalls):
         value = exact_json(self.name, answer.content)
         return thing(self.store, answer.text, value, CHANGED[path])
 
-    def _page(
-        self, path: str, asked: Params, *, fields: str | None = None, kind: str | None = None
-    ) -> _Page:
+    def _page(self, path: str, asked: Params, *, fields: str | None = None) -> _Page:
         params: Params = {"per_page": self.per_page, **asked}
         if fields:
             params["_fields"] = fields
         answer = self.http.get(f"{API}/{path}", params=params)
         self._refuse(answer)
-        dates = () if fields else CHANGED[kind or path]
+        dates = () if fields else CHANGED[path.rpartition("/")[2]]
         items, reason = things(self.store, answer.content, dates)
         said = answer.headers.get("X-WP-Total", "")
         total = int(said) if said.isdecimal() else None
@@ -383,20 +391,3 @@ def _hidden(asked: Params, total: int, shown: int) -> int:
     """How many rows a page lacks by the shop's own count."""
     size, page = int(asked["per_page"]), int(asked.get("page", 1))
     return max(0, min(size, total - (page - 1) * size) - shown)
-
-
-def _by_id(page: int) -> Params:
-    return {"orderby": "id", "order": "asc", "page": page}
-
-
-def _floor(moment: datetime) -> datetime:
-    """The moment in whole seconds of UTC; a clock without a zone is a mistake of the caller."""
-    if moment.tzinfo is None:
-        raise ValueError("a moment without a time zone")
-    return moment.astimezone(UTC).replace(microsecond=0)
-
-
-def _between(lower: str, start: datetime, upper: str, end: datetime) -> Params:
-    """Bounds without offset and `dates_are_gmt`: with both an offset and it, the shop errs."""
-    form = "%Y-%m-%dT%H:%M:%S"
-    return {lower: start.strftime(form), upper: end.strftime(form), "dates_are_gmt": "true"}

@@ -66,7 +66,11 @@ def up(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    only: Annotated[
+        list[str] | None, typer.Option(help="A job to run, and no other; may be repeated.")
+    ] = None,
+) -> None:
     """Run urgent runs at once in a process that has everything imported; Ctrl-C ends it.
 
     Runs are handed over by the launcher in dagster.yaml; without a worker they start in processes
@@ -84,7 +88,7 @@ def worker() -> None:
         with host.instance(place) as instance:
             signal.signal(signal.SIGTERM, lambda number, _: ending.append(number))
             try:
-                serve(place, instance, lambda: bool(ending), ready)
+                serve(place, instance, lambda: bool(ending), ready, only or ())
             except CodeChanged:
                 out.print("The code or the configuration changed: this worker ends for a new one.")
                 raise typer.Exit(75) from None

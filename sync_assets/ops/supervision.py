@@ -17,6 +17,7 @@ from resources import settings
 from resources.store import handover, postgres
 from resources.store.engine import connected, engine_for
 from resources.wiring import utc_now
+from sync_assets import jobs
 from sync_assets.ops import host
 
 #: A part that ended is started again after this long, doubled each time up to a minute.
@@ -174,6 +175,8 @@ def plan(
             part(f"worker-{n}" if workers > 1 else "worker", *mine, "worker")
             for n in range(1, workers + 1)
         ],
+        # A stock run never waits behind orders: this one takes nothing else.
+        part("stock-worker", *mine, "worker", "--only", jobs.STOCK_NOW),
         part("daemon", *mine, "daemon", "--workspace", str(workspace)),
     ]
     if receiver_port is not None:

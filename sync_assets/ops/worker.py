@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -44,13 +44,21 @@ class Worker:
     """Takes runs and executes them, one after the other."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, engine: Engine
+        self,
+        instance: dg.DagsterInstance,
+        repository: dg.RepositoryDefinition,
+        engine: Engine,
+        only: Collection[str] = (),
     ) -> None:
         self.instance, self.repository, self.engine = instance, repository, engine
         self.name = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:6]}"
         self.run_id: str | None = None
         urgent = [job for job in repository.get_all_jobs() if job.tags.get(URGENT)]
-        self.known = {job.name: job.get_job_snapshot_id() for job in urgent}
+        self.known = {
+            job.name: job.get_job_snapshot_id()
+            for job in urgent
+            if not only or job.name in only
+        }
 
     def work(self, bell: Bell, until: Callable[[], bool]) -> None:
         """Run what is offered until told to end."""
@@ -118,7 +126,8 @@ def ring_if_pending(connection: Connection, now: datetime) -> None:
         text(
             "select pg_notify(:channel, 'run ended') where exists (select from ops.inbox "
             "where state = 'waiting' and due_at <= :now) or exists (select from ops.outbox "
-            "where state in ('waiting', 'unknown') and due_at <= :now)"
+            "where state in ('waiting', 'unknown') and due_at <= :now) "
+            "or exists (select from ops.stale)"
         ),
         {"channel": WORK, "now": now},
     )
@@ -151,14 +160,15 @@ def serve(
     instance: dg.DagsterInstance,
     until: Callable[[], bool],
     ready: Callable[[Worker], None] = lambda worker: None,
+    only: Collection[str] = (),
 ) -> None:
-    """Be a warm worker of the deployment until told to end."""
+    """Be a warm worker of the deployment until told to end, for all urgent jobs or `only` some."""
     config = settings.load()
     engine = engine_for(place)
     try:
         systems = Systems(config, engine)
         repository = build_defs(config, systems).get_repository_def()
-        worker = Worker(instance, repository, engine)
+        worker = Worker(instance, repository, engine, only)
         with Bell(place, RUNS) as bell, beating(worker):
             ready(worker)
             worker.work(bell, until)

@@ -399,10 +399,20 @@ def test_a_name_two_things_have_is_left_out() -> None:
 
 
 def test_items_come_page_by_page_archived_ones_too() -> None:
-    pages = [[{"id": n} for n in range(1, 1001)], [{"id": 1001}]]
-    tape = Tape().play("model.product.product.search_read", *map(said, pages))
+    template = {"template": 7, "template.": {"account_category": None, "categories": []}}
+    rows = [{"id": n, **template} for n in range(1, 1002)]
+    tape = Tape().play("model.product.product.search_read", said(rows[:1000]), said([]))
+    tape.play("model.product.product.search_read", said(rows[1000:]), said([]))
+    for model in ("product.product", "product.template", "product.category"):
+        tape.play(f"model.{model}.fields_get", said({}))
+    no_such_model = {"id": 1, "error": ["'product.price_list.line'", ""]}
+    tape.play("model.product.price_list.line.fields_get", no_such_model)
+    tape.play("model.product.identifier.search_read", said([]), said([]))
+    for model in ("company.company", "product.category"):
+        tape.play(f"model.{model}.search_read", said([]))
     assert [len(page) for page in erp(tape).items()] == [1000, 1]
-    domains = [call.params[0] for call in tape.asked("model.product.product.search_read")]
+    asked = tape.asked("model.product.product.search_read")
+    domains = [call.params[0] for call in asked if call.params[2] == 1000]
     assert [domain[0] for domain in domains] == [["id", ">", 0], ["id", ">", 1000]]
     assert ["active", "in", [True, False]] in domains[0]
 

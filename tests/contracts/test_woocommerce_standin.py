@@ -20,42 +20,11 @@ from woocommerce_shop import (
     replay,
     store,
 )
+from woocommerce_walks import assert_same_shape
 
 from resources.sandbox.woocommerce import WooCommerceStandIn
 
 # Fields and types
-
-
-def shape(values: list[Any]) -> dict[str, set[str]]:
-    """Every path in some JSON values with the types found there."""
-    found: dict[str, set[str]] = {}
-
-    def walk(path: str, value: Any) -> None:
-        if isinstance(value, dict):
-            found.setdefault(path, set()).add("object")
-            for name, below in value.items():
-                walk(f"{path}.{name}", below)
-        elif isinstance(value, list):
-            found.setdefault(path, set()).add("list")
-            for below in value:
-                walk(f"{path}[]", below)
-        else:
-            kind = "number" if isinstance(value, Decimal | float) else type(value).__name__
-            found.setdefault(path, set()).add(kind)
-
-    for value in values:
-        walk("", value)
-    return found
-
-
-def assert_same_shape(ours: list[Any], theirs: list[Any], loose: set[str] | None = None) -> None:
-    """The same paths, and no type the store was not seen to send there."""
-    mine, recording = shape(ours), shape(theirs)
-    skip = tuple(loose or ())
-    both = {path for path in mine | recording if not path.startswith(skip) or not skip}
-    assert {path for path in mine if path in both} == {p for p in recording if p in both}
-    strange = {p: mine[p] - recording[p] for p in both if mine[p] - recording[p]}
-    assert strange == {}
 
 
 def test_orders_have_the_fields_and_types_of_recorded_ones() -> None:

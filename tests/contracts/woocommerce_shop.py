@@ -78,7 +78,7 @@ def listed(shop: WooCommerceStandIn, **params: Any) -> list[int]:
 def replay(shop: WooCommerceStandIn, entry: Entry, swap: Mapping[int, int]) -> httpx.Response:
     """Send a recorded request with its ids replaced by ours."""
     asked = entry["request"]
-    path, body = asked["path"], json.dumps(asked["body"], default=str)
+    path, body = asked["path"], json.dumps(asked["body"], default=float)
     text = asked["body"] if isinstance(asked["body"], str) else body
     for old, new in swap.items():
         path, text = path.replace(str(old), str(new)), text.replace(str(old), str(new))

@@ -1,7 +1,7 @@
 """Three orders into a real Tryton server: lost answers, repeats and a cancellation."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import sync_assets.mappers.tryton as mapper
+import sync_assets.mappers.tryton_catalog as catalog
 from resources import http, settings
 from resources.errors import SignInAgain, UnknownOutcome
 from resources.store import postgres
@@ -214,6 +215,45 @@ def test_confirming_with_a_lost_answer_makes_one_shipment_and_one_invoice(
         behind = (row["state"], len(row["shipments"]), len(row["invoices"]))
         assert behind == ("processing", 1, 1)
     assert erp.unconfirmed_stock(ids) == set()
+
+
+def test_accepted_orders_are_still_on_hand_and_allocated_where_they_ship_from(
+    erp: Tryton, items: dict[str, int], confirmed: dict[str, int]
+) -> None:
+    pages = erp.stock_levels(["US1", "UK1", "EU1"], [items["SKU-1"], items["SKU-2"]])
+    found = {
+        (row["warehouse"], row["sku"]): (row["on_hand"], row["allocated"], row["incoming"])
+        for page in pages
+        for row in page
+    }
+    assert found[("EU1", "SKU-1")] == (D(5), D(2), D(0))
+    assert found[("EU1", "SKU-2")] == (D(5), D(0), D(0))
+    assert len(found) == 6
+
+
+def test_a_new_price_is_a_change_of_the_item_though_the_product_is_untouched(
+    erp: Tryton, server: TrytonServer, items: dict[str, int]
+) -> None:
+    (row,) = erp.rpc.search("product.product", [["id", "=", items["SKU-0"]]], ("template",))
+    start = datetime.now(UTC)
+    with server._admin() as admin:
+        price = {"list_price": D("12.50")}
+        admin.write("model.product.template.write", [row["template"]], price)
+    changed = [one for page in erp.items_changed_since(start, timedelta()) for one in page]
+    assert [(one["code"], one["list_price_used"]) for one in changed] == [("SKU-0", D("12.50"))]
+    found = catalog.products(changed[0], "tryton")
+    assert (found.prices[0]["amount"], found.prices[0]["currency"]) == (D("12.50"), "EUR")
+
+
+def test_moves_that_put_stock_there_are_seen_with_their_warehouse(
+    erp: Tryton, items: dict[str, int]
+) -> None:
+    pages = erp.moved_since(datetime.now(UTC), timedelta(hours=1))
+    rows = [catalog.stock_movement(row, "tryton") for page in pages for row in page]
+    counted = [row for row in rows if row and row["item_id"] == items["SKU-2"]]
+    assert {(row["kind"], row["to_warehouse"], row["units"]) for row in counted} == {
+        ("adjustment", warehouse, 5) for warehouse in ("US1", "UK1", "EU1")
+    }
 
 
 def test_an_oversold_order_is_accepted_and_flagged(
