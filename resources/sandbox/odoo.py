@@ -1,28 +1,27 @@
 """A stand-in for an Odoo server, version 18 or 19: what tests and demos may ask of it.
 
-The server it is stands in `odoo_server`.
+The server it is stands in `odoo_server`, what may be done with products and stock in `odoo_goods`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from resources.sandbox import odoo_catalog, odoo_sales, odoo_stock
+from resources.sandbox import odoo_counts, odoo_sales
+from resources.sandbox.odoo_goods import Amount, Goods, Stock
 from resources.sandbox.odoo_orm import ZERO
 from resources.sandbox.odoo_rows import Row
 from resources.sandbox.odoo_sales import ORDER, Refusal, Step
-from resources.sandbox.odoo_server import OdooServer
-
-Amount = Decimal | str | int
-Stock = Mapping[str, Decimal | int]
+from resources.sandbox.odoo_stock import add_warehouse
 
 
-class OdooStandIn(OdooServer):
+class OdooStandIn(Goods):
     """One Odoo, to be stocked, hindered and looked into."""
 
     controls = frozenset(
         {"order_count", "totals_by_currency", "count", "set_stock", "serialize_races"}
-        | {"refuse", "accept"}
+        | {"refuse", "accept", "set_price", "archive", "validate"}
+        | {"receive", "adjust", "scrap", "transfer", "set_aside", "ship", "return_goods"}
     )
 
     @contextmanager
@@ -88,22 +87,17 @@ class OdooStandIn(OdooServer):
         kind: str,
         taxes: Sequence[int],
     ) -> int:
-        shared = {"create_date": self.tables.transaction.start, "default_code": sku}
-        shared["write_date"] = shared["create_date"]
-        own = {"name": name, "list_price": Decimal(price), "type": kind, "taxes_id": tuple(taxes)}
-        defaults = {**odoo_catalog.TEMPLATE_DEFAULTS, "is_storable": stock is not None or None}
-        template = self.tables.insert("product.template", {**defaults, **own, **shared})
-        product = self.tables.insert("product.product", {"product_tmpl_id": template, **shared})
-        for code, quantity in (stock or {}).items():
-            odoo_stock.put_on_hand(self.db, product, self._warehouse(code), Decimal(quantity))
+        own = {"type": kind, "taxes_id": tuple(taxes), "is_storable": stock is not None or None}
+        product = self.new_product(sku, name, price, **own)
+        self._fill(product, stock or {})
         return product
 
     def set_stock(self, sku: str, warehouse: str, quantity: Decimal | int) -> None:
-        """Set what a warehouse has of a product."""
+        """Count what a warehouse has of a product."""
         with self.writing():
-            [product] = self.tables.find("product.product", "default_code", sku)
-            place = self._warehouse(warehouse)
-            odoo_stock.put_on_hand(self.db, product, place, Decimal(quantity))
+            where = {"product_id": self.item(sku), "location_id": self._shelf(warehouse)}
+            counted = {**where, "inventory_quantity": str(quantity)}
+            odoo_counts.apply(self.db, odoo_counts.note(self.db, [counted], {}), {})
 
     def add_tax(
         self,
@@ -127,7 +121,7 @@ class OdooStandIn(OdooServer):
     def add_warehouse(self, company: str, code: str, name: str | None = None) -> int:
         """Add a warehouse of a company."""
         with self.writing():
-            return odoo_stock.add_warehouse(self.db, self._company(company), code, name or company)
+            return add_warehouse(self.db, self._company(company), code, name or company)
 
     def add_price_list(self, name: str, currency: str, company: str | None = None) -> int:
         """Add a price list, from which orders take their currency."""
@@ -166,7 +160,3 @@ class OdooStandIn(OdooServer):
 
     def _company(self, name: str) -> int:
         return next(i for i, row in self.tables.rows["res.company"].items() if row["name"] == name)
-
-    def _warehouse(self, code: str) -> int:
-        rows = self.tables.rows["stock.warehouse"]
-        return next(id_ for id_, row in rows.items() if row["code"] == code)

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from resources.sandbox import odoo_errors as errors
-from resources.sandbox.odoo_orm import Context, Database, Derived, Rules
+from resources.sandbox import odoo_variants as variants
+from resources.sandbox.odoo_orm import Context, Database, Derived, Rules, along
 from resources.sandbox.odoo_rows import Row
 
 #: Values a variant and its only template hold together.
 SHARED = ("default_code", "barcode", "active")
 UNITS = 1  # the unit of measure every product has
+CATEGORY = 1  # the category of what has no other: All
 
 
 class Partner(Rules):
@@ -46,7 +48,7 @@ class Partner(Rules):
 
 
 class Template(Rules):
-    """Products: each template here has exactly one variant, made with it."""
+    """Products: their variants are made with them, one for each choice of attribute values."""
 
     def complete(self, db: Database, row: Row, context: Context) -> None:
         for name, value in TEMPLATE_DEFAULTS.items():
@@ -57,12 +59,16 @@ class Template(Rules):
         if not context.get("create_product_product", True):
             return
         row = db.tables.rows["product.template"][id_]
-        shared = {name: row[name] for name in SHARED if name in row}
-        db.create("product.product", {"product_tmpl_id": id_, **shared}, context)
+        choices = variants.combinations(db, id_)
+        shared = {name: row[name] for name in SHARED if name in row and len(choices) == 1}
+        for values in choices:
+            own = {"product_tmpl_id": id_, **shared, variants.VALUES: list(values)}
+            db.create("product.product", own, context)
 
     def written(self, db: Database, id_: int, values: Row) -> None:
         row = db.tables.rows["product.template"][id_]
-        change = {name: row.get(name) for name in SHARED if name in values}
+        shared = ("active",) if variants.has_several(db, id_) else SHARED
+        change = {name: row.get(name) for name in shared if name in values}
         change["write_date"] = row["write_date"]
         for variant in db.tables.find("product.product", "product_tmpl_id", id_):
             db.tables.change("product.product", variant, change)
@@ -85,6 +91,8 @@ class Variant(Rules):
         shared = {n: v for n, v in own.items() if n in SHARED}
         if id_ is not None:
             template = db.tables.rows["product.product"][id_]["product_tmpl_id"]
+            if variants.has_several(db, template):
+                shared = {}
             if passed or shared:
                 db.write("product.template", [template], {**passed, **shared}, {})
         elif "product_tmpl_id" not in values:
@@ -108,6 +116,7 @@ def _check_barcode(db: Database, id_: int) -> None:
 TEMPLATE_DEFAULTS: Row = {
     "type": "consu",
     "uom_id": UNITS,
+    "categ_id": CATEGORY,
     "invoice_policy": "order",
     "list_price": Decimal(1),
     "sale_ok": True,
@@ -171,6 +180,7 @@ def _product_name(model: str) -> Callable[[Database, int, Context], str]:
     def name(db: Database, id_: int, context: Context) -> str:
         row = db.tables.get(model, id_) or {}
         title = row.get("name") or db.follow(model, id_, "product_tmpl_id.name")
+        title = f"{title}{variants.values_shown(db, id_)}" if model == "product.product" else title
         code = row.get("default_code")
         return f"[{code}] {title}" if code else str(title)
 
@@ -203,15 +213,11 @@ NAMES: dict[str, Callable[[Database, int, Context], str]] = {
     "res.country.state": _state_name,
     "stock.location": _location_name,
     "ir.model.data": _external_name,
+    **variants.NAMES,
 }
 
 
 # Values worked out on reading
-
-
-def along(model: str, path: str) -> Derived:
-    """A value read at the end of a path of many2one fields."""
-    return lambda db, id_, context: db.follow(model, id_, path)
 
 
 def _commercial(db: Database, id_: int, context: Context) -> int:
@@ -256,7 +262,7 @@ def _part(part: int) -> Derived:
 OF_THE_TEMPLATE = (
     *("name", "list_price", "standard_price", "type", "is_storable", "taxes_id", "uom_id"),
     *("invoice_policy", "sale_ok", "purchase_ok", "description_sale", "weight", "company_id"),
-    "currency_id",
+    *("currency_id", "categ_id"),
 )
 
 DERIVED: dict[tuple[str, str], Derived] = {
@@ -269,7 +275,6 @@ DERIVED: dict[tuple[str, str], Derived] = {
     ("product.template", "product_variant_count"): lambda db, id_, context: len(
         db.value("product.template", id_, "product_variant_ids", context)
     ),
-    ("product.product", "lst_price"): along("product.product", "product_tmpl_id.list_price"),
     ("account.tax", "price_include"): _price_include,
     ("ir.model.data", "module"): _part(0),
     ("ir.model.data", "name"): _part(1),
@@ -277,6 +282,7 @@ DERIVED: dict[tuple[str, str], Derived] = {
     ("product.product", name): along("product.product", f"product_tmpl_id.{name}")
     for name in OF_THE_TEMPLATE
 }
+DERIVED |= variants.DERIVED
 
 RULES: dict[str, Rules] = {
     "res.partner": Partner(),
@@ -284,4 +290,5 @@ RULES: dict[str, Rules] = {
     "product.product": Variant(),
     "account.tax": Tax(),
     "ir.model.data": ExternalId(),
+    **variants.RULES,
 }

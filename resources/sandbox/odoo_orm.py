@@ -27,6 +27,11 @@ UNWRITTEN = frozenset(
 )
 
 
+def along(model: str, path: str) -> Derived:
+    """A value read at the end of a path of many2one fields."""
+    return lambda db, id_, context: db.follow(model, id_, path)
+
+
 class Rules:
     """What one model does when its records are made, changed and removed; by default nothing."""
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from resources.sandbox import odoo_errors as errors
 from resources.sandbox import odoo_stock as stock
 from resources.sandbox.odoo_amounts import TaxRule, line_amounts
-from resources.sandbox.odoo_catalog import UNITS, along, current_company
-from resources.sandbox.odoo_orm import ZERO, Context, Database, Derived, Rules, rounded
+from resources.sandbox.odoo_catalog import UNITS, current_company
+from resources.sandbox.odoo_orm import ZERO, Context, Database, Derived, Rules, along, rounded
 from resources.sandbox.odoo_rows import Row
 
 ORDER, LINE = "sale.order", "sale.order.line"

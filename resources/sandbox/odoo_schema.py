@@ -8,6 +8,8 @@ on reading, 8 and 9 known to that version only, - none.
 from dataclasses import dataclass
 from functools import cache
 
+from resources.sandbox import odoo_schema_goods as goods
+
 RELATIONS = ("many2one", "one2many", "many2many")
 
 
@@ -121,6 +123,10 @@ product.template | Product | name, id
     purchase_ok      boolean                  -   Purchase
     description_sale text                     -   Sales Description
     weight           float:2                  -   Weight
+    weight_uom_name  char                     rd  Weight unit of measure label
+    categ_id         many2one:product.category -  Product Category
+    attribute_line_ids one2many:product.template.attribute.line/product_tmpl_id - \
+Product Attributes
     company_id       many2one:res.company     -   Company
     currency_id      many2one:res.currency    rd  Currency
     product_variant_ids one2many:product.product/product_tmpl_id - Products
@@ -146,6 +152,11 @@ product.product | Product Variant | default_code, name, id
     purchase_ok      boolean                  d   Purchase
     description_sale text                     d   Sales Description
     weight           float:2                  d   Weight
+    categ_id         many2one:product.category d  Product Category
+    product_template_attribute_value_ids many2many:product.template.attribute.value - \
+Attribute Values
+    product_template_variant_value_ids many2many:product.template.attribute.value rd \
+Variant Values
     company_id       many2one:res.company     d   Company
     currency_id      many2one:res.currency    rd  Currency
     qty_available    float:2                  rd  Quantity On Hand
@@ -187,6 +198,8 @@ delivery.carrier | Shipping Methods | id
 stock.location | Inventory Locations | id
     name             char                     R   Location Name
     complete_name    char                     -   Full Location Name
+    location_id      many2one:stock.location  -   Parent Location
+    scrap_location   boolean                  8   Is a Scrap Location?
     usage            selection:supplier,view,internal,customer,inventory,production,transit R \
 Location Type
     company_id       many2one:res.company     -   Company
@@ -205,6 +218,9 @@ stock.warehouse | Warehouse | sequence, id
     company_id       many2one:res.company     R   Company
     lot_stock_id     many2one:stock.location  R   Location Stock
     view_location_id many2one:stock.location  R   View Location
+    wh_qc_stock_loc_id many2one:stock.location -  Quality Control Location
+    in_type_id       many2one:stock.picking.type - In Type
+    int_type_id      many2one:stock.picking.type - Internal Type
     out_type_id      many2one:stock.picking.type - Out Type
     delivery_steps   selection:ship_only,pick_ship,pick_pack_ship R Outgoing Shipments
     partner_id       many2one:res.partner     -   Address
@@ -216,6 +232,7 @@ stock.quant | Quants | id
     quantity         float:2                  -   Quantity
     reserved_quantity float:2                 R   Reserved Quantity
     available_quantity float:2                rd  Available Quantity
+    inventory_quantity float:2                -   Counted Quantity
     warehouse_id     many2one:stock.warehouse rd  Warehouse
     company_id       many2one:res.company     rd  Company
 
@@ -294,6 +311,8 @@ stock.picking | Transfer | scheduled_date, id desc
     carrier_id       many2one:delivery.carrier -  Carrier
     carrier_tracking_ref char                 -   Tracking Reference
     backorder_id     many2one:stock.picking   r   Back Order of
+    return_id        many2one:stock.picking   r   Return of
+    pos_order_id     integer                  -   PoS Order
     products_availability_state selection:available,expected,late rd Products Availability State
     move_ids         one2many:stock.move/picking_id - Stock Moves
 
@@ -301,6 +320,8 @@ stock.move | Stock Move | sequence, id
     sequence         integer                  -   Sequence
     product_id       many2one:product.product R   Product
     product_uom_qty  float:2                  R   Demand
+    product_qty      float:2                  rd  Real Quantity
+    product_uom      many2one:uom.uom         rd  Unit of Measure
     quantity         float:2                  -   Quantity
     picked           boolean                  -   Picked
     state            selection:draft,waiting,confirmed,partially_available,assigned,done,cancel r \
@@ -309,6 +330,15 @@ Status
     sale_line_id     many2one:sale.order.line -   Sale Line
     location_id      many2one:stock.location  R   Source Location
     location_dest_id many2one:stock.location  R   Destination Location
+    location_usage   char                     rd  Source Location Type
+    location_dest_usage char                  rd  Destination Location Type
+    picking_code     selection:incoming,outgoing,internal rd Type of Operation
+    origin           char                     -   Source Document
+    reference        char                     -   Reference
+    is_inventory     boolean                  -   Inventory
+    scrapped         boolean                  rd8 Scrapped
+    scrap_id         many2one:stock.scrap     r   Scrap operation
+    origin_returned_move_id many2one:stock.move - Origin return move
     date             datetime                 R   Date Scheduled
     company_id       many2one:res.company     rd  Company
 
@@ -334,9 +364,10 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "stock.quant": ("product_id",),
     "sale.order": ("client_order_ref", "name", "origin", "partner_id"),
     "sale.order.line": ("order_id",),
-    "stock.picking": ("sale_id",),
+    "stock.picking": ("sale_id", "name"),
     "stock.move": ("picking_id", "sale_line_id", "product_id"),
     "ir.model.data": ("complete_name",),
+    **goods.INDEXED,
 }
 
 #: The first id of each model: apart, so that ids of two models are not mixed up unnoticed.
@@ -354,7 +385,7 @@ FIRST_ID: dict[str, int] = {
 @cache
 def models(version: int) -> dict[str, Model]:
     """The models of one version by name."""
-    text = TABLES.replace("\\\n", "")
+    text = (TABLES + goods.TABLES).replace("\\\n", "")
     found = (_model(block, version) for block in text.strip().split("\n\n"))
     return {model.name: model for model in found}
 

@@ -4,8 +4,9 @@ How records behave stands in `odoo_orm`, `odoo_catalog`, `odoo_sales`, `odoo_sto
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from threading import Lock, RLock
@@ -13,14 +14,23 @@ from typing import Any
 
 import httpx
 
-from resources.sandbox import odoo_catalog, odoo_errors, odoo_load, odoo_sales, odoo_stock
+from resources.sandbox import (
+    odoo_catalog,
+    odoo_counts,
+    odoo_errors,
+    odoo_load,
+    odoo_sales,
+    odoo_stock,
+    odoo_transfers,
+)
 from resources.sandbox.faults import Faults, StandIn
 from resources.sandbox.odoo_errors import OdooFault
 from resources.sandbox.odoo_orm import Context, Database
 from resources.sandbox.odoo_places import COUNTRIES, STATES, UNITS, coded
 from resources.sandbox.odoo_rows import Row, Tables
 from resources.sandbox.odoo_sales import ORDER, Sales
-from resources.sandbox.odoo_schema import FIRST_ID, INDEXED
+from resources.sandbox.odoo_schema import FIRST_ID, INDEXED, models
+from resources.sandbox.odoo_schema_goods import MODULES
 
 COMPANIES = (("Acme US Inc", "USD"), ("Acme UK Ltd", "GBP"), ("Acme Europe GmbH", "EUR"))
 READS = frozenset({"search", "search_read", "search_count", "read", "fields_get"})
@@ -42,6 +52,14 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "action_draft": ("ids",),
 }
 ONLY_OF_ORDERS = ("action_confirm", "action_cancel", "action_draft")
+#: What may be done with goods: model and method.
+GOODS: Mapping[tuple[str, str], Callable[[Database, list[int], Context], Any]] = {
+    ("stock.picking", "button_validate"): odoo_transfers.validate,
+    ("stock.backorder.confirmation", "process"): odoo_transfers.process,
+    ("stock.return.picking", "action_create_returns"): odoo_transfers.create_returns,
+    ("stock.quant", "action_apply_inventory"): odoo_counts.apply,
+}
+PARAMETERS |= {method: ("ids",) for _, method in GOODS}
 
 #: Models for administrators only, with the group that may, by version.
 PROTECTED = {
@@ -68,6 +86,7 @@ class OdooServer(StandIn):
         faults: Faults | None = None,
         concurrent_limit: int | None = None,
         administrator: bool = False,
+        modules: Collection[str] = (),
     ) -> None:
         super().__init__(faults)
         self.version, self.database, self.login, self.api_key = version, database, login, api_key
@@ -76,7 +95,10 @@ class OdooServer(StandIn):
         self.tables = Tables(INDEXED, FIRST_ID, now())
         self.db = Database(version, self.tables, self.uid)
         self.sales = Sales(self.db)
-        self.db.rules = odoo_catalog.RULES | odoo_sales.rules(self.sales)
+        self.modules: set[str] = set()
+        self.install(*modules)
+        rules = odoo_catalog.RULES | odoo_stock.RULES | odoo_transfers.RULES
+        self.db.rules = rules | odoo_sales.rules(self.sales)
         self.db.derived = odoo_catalog.DERIVED | odoo_stock.DERIVED | odoo_sales.DERIVED
         self.db.names = odoo_catalog.NAMES | odoo_stock.NAMES | odoo_sales.NAMES
         self.db.settle = self.sales.settle
@@ -92,7 +114,8 @@ class OdooServer(StandIn):
         with self.writing():
             insert = self.tables.insert
             insert("uom.uom", {"name": "Units"})
-            odoo_stock.add_customers_place(self.db)
+            insert("product.category", {"name": "All"})
+            odoo_stock.customers(self.db)
             countries = {
                 code: insert("res.country", {"code": code, "name": name})
                 for code, name in coded(COUNTRIES)
@@ -105,6 +128,16 @@ class OdooServer(StandIn):
                 insert("res.company", {"name": name, "currency_id": self.currency(currency)})
             self.tables.next_id["res.users"] = self.uid
             insert("res.users", {"name": self.login, "login": self.login})
+
+    def install(self, *modules: str) -> None:
+        """Install modules that bring models or fields of their own."""
+        self.modules |= set(modules)
+        absent = {name for module in set(MODULES) - self.modules for name in MODULES[module]}
+        known = {n: one for n, one in models(self.version).items() if n not in absent}
+        for model, _, field in (name.partition("/") for name in absent if "/" in name):
+            fields = {n: one for n, one in known[model].fields.items() if n != field}
+            known[model] = replace(known[model], fields=fields)
+        self.db.models = known
 
     # The wire
 
@@ -191,7 +224,9 @@ class OdooServer(StandIn):
             raise odoo_errors.no_model(model)
         if method.startswith("_"):
             raise odoo_errors.private_method(model, method)
-        if method not in PARAMETERS or (method in ONLY_OF_ORDERS and model != ORDER):
+        is_misplaced = method in ONLY_OF_ORDERS and model != ORDER
+        of_goods = any(method == known for _, known in GOODS) and (model, method) not in GOODS
+        if method not in PARAMETERS or is_misplaced or of_goods:
             raise odoo_errors.no_method(model, method)
         context: Context = keywords.get("context") or {}
         bound = _bound(model, method, args, keywords)
@@ -225,13 +260,21 @@ class OdooServer(StandIn):
         found = db.search(model, domain, context, offset=bound.get("offset") or 0, **how)
         return found if method == "search" else db.read(model, found, bound.get("fields"), context)
 
+    def _create(self, model: str, context: Context, bound: Row) -> Any:
+        given = bound["vals_list"]
+        many = given if isinstance(given, list) else [given]
+        if model == "stock.quant" and context.get("inventory_mode"):
+            ids = odoo_counts.note(self.db, many, context)
+        else:
+            ids = [self.db.create(model, values, context) for values in many]
+        return ids if isinstance(given, list) else ids[0]
+
     def _write(self, model: str, method: str, context: Context, bound: Row) -> Any:
+        if (model, method) in GOODS:
+            return GOODS[model, method](self.db, _ids(bound), context)
         match method:
             case "create":
-                given = bound["vals_list"]
-                many = given if isinstance(given, list) else [given]
-                ids = [self.db.create(model, values, context) for values in many]
-                return ids if isinstance(given, list) else ids[0]
+                return self._create(model, context, bound)
             case "load":
                 matrix = (bound["fields"], bound["data"])
                 if self.races > 0:

@@ -1,16 +1,20 @@
-"""Warehouses of the Odoo stand-in: stock on hand, reservations, and the parcels of an order."""
+"""Warehouses of the Odoo stand-in: places, stock on hand, reservations, and the parcels an order
+asks for. What happens to a parcel then is in `odoo_transfers`, counting in `odoo_counts`.
+"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from resources.sandbox import odoo_errors as errors
-from resources.sandbox.odoo_catalog import along
-from resources.sandbox.odoo_orm import ZERO, Context, Database, Derived
+from resources.sandbox.odoo_orm import ZERO, Context, Database, Derived, Rules, along
 from resources.sandbox.odoo_rows import Row
+from resources.sandbox.odoo_variants import bom_of
 
-PICKING, MOVE, QUANT = "stock.picking", "stock.move", "stock.quant"
-OPEN = ("confirmed", "partially_available", "assigned")
-CUSTOMERS = "customer"
+PICKING, MOVE, QUANT, PLACE = "stock.picking", "stock.move", "stock.quant", "stock.location"
+OPEN = ("waiting", "confirmed", "partially_available", "assigned")
+CUSTOMERS, INTERNAL = "customer", "internal"
+#: Kinds of parcel: the warehouse's field, and the middle of the parcel's number.
+OUT, IN, INTERNAL_KIND = ("out_type_id", "OUT"), ("in_type_id", "IN"), ("int_type_id", "INT")
 
 
 def deliver(db: Database, order: int, lines: Sequence[int]) -> None:
@@ -18,22 +22,39 @@ def deliver(db: Database, order: int, lines: Sequence[int]) -> None:
     goods = [line for line in lines if _is_goods(db, line)]
     if not goods:
         return
-    picking = _open_picking(db, order) or _new_picking(db, order)
-    source = db.tables.rows[PICKING][picking]["location_id"]
+    picking = _open_picking(db, order) or _order_picking(db, order)
     for line in goods:
-        _reserve(db, picking, source, line)
-    _restate(db, picking)
+        row = db.tables.rows["sale.order.line"][line]
+        for product, units in contents(db, row["product_id"]):
+            demand = row["product_uom_qty"] * units
+            reserve(db, add_move(db, picking, product, demand, sale_line_id=line))
+    restate(db, picking)
 
 
 def cancel(db: Database, order: int) -> None:
-    """Cancel the order's parcels and free what they held."""
+    """Cancel what is open of the order's parcels and free what they held."""
+    now = db.tables.transaction.start
     for picking in db.value("sale.order", order, "picking_ids"):
-        for move in db.value(PICKING, picking, "move_ids"):
-            row = db.tables.rows[MOVE][move]
-            _hold(db, row["product_id"], row["location_id"], -row.get("quantity", ZERO))
-            db.tables.change(MOVE, move, {"state": "cancel", "quantity": None})
-        change = {"state": "cancel", "write_date": db.tables.transaction.start}
-        db.tables.change(PICKING, picking, change)
+        if db.value(PICKING, picking, "state") not in OPEN:
+            continue
+        for move in open_moves(db, picking):
+            hold(db, move, -db.tables.rows[MOVE][move].get("quantity", ZERO))
+            gone = {"state": "cancel", "quantity": None, "write_date": now}
+            db.tables.change(MOVE, move, gone)
+        db.tables.change(PICKING, picking, {"state": "cancel", "write_date": now})
+
+
+def contents(db: Database, product: int) -> Iterator[tuple[int, Decimal]]:
+    """What leaves the shelf for one unit of a product: itself, or the components of a kit."""
+    bom = bom_of(db, product)
+    if bom is None:
+        yield product, Decimal(1)
+        return
+    made = db.value("mrp.bom", bom, "product_qty")
+    for line in db.value("mrp.bom", bom, "bom_line_ids"):
+        row = db.tables.rows["mrp.bom.line"][line]
+        for component, units in contents(db, row["product_id"]):
+            yield component, units * row["product_qty"] / made
 
 
 def _is_goods(db: Database, line: int) -> bool:
@@ -45,77 +66,156 @@ def _is_goods(db: Database, line: int) -> bool:
 
 def _open_picking(db: Database, order: int) -> int | None:
     pickings = db.value("sale.order", order, "picking_ids")
-    states = ((picking, db.value(PICKING, picking, "state")) for picking in pickings)
-    return next((p for p, state in states if state in OPEN), None)
+    return next((p for p in pickings if db.value(PICKING, p, "state") in OPEN), None)
 
 
-def _new_picking(db: Database, order: int) -> int:
+def _order_picking(db: Database, order: int) -> int:
     row = db.tables.rows["sale.order"][order]
     if row.get("warehouse_id") is None:
         raise errors.user_error(errors.NO_WAREHOUSE)
-    warehouse = db.tables.rows["stock.warehouse"][row["warehouse_id"]]
+    shelf = db.value("stock.warehouse", row["warehouse_id"], "lot_stock_id")
     reference = row.get("client_order_ref") if db.version == 18 else None
-    now = db.tables.transaction.start
-    picking = {
-        "state": "confirmed",
+    more = {
         "origin": f"{row['name']} - {reference}" if reference else row["name"],
         "partner_id": row["partner_shipping_id"],
         "sale_id": order,
-        "location_id": warehouse["lot_stock_id"],
-        "location_dest_id": customers(db),
-        "picking_type_id": warehouse["out_type_id"],
-        "scheduled_date": now.replace(microsecond=0),
         "carrier_id": row.get("carrier_id"),
+    }
+    return add_picking(db, row["warehouse_id"], OUT, (shelf, customers(db)), more)
+
+
+def add_picking(
+    db: Database, warehouse: int, kind: tuple[str, str], way: tuple[int, int], more: Row
+) -> int:
+    """Make a parcel of a warehouse from one place to another."""
+    row, now = db.tables.rows["stock.warehouse"][warehouse], db.tables.transaction.start
+    sequence = f"{row['code']}/{kind[1]}"
+    number = db.tables.next_id[sequence]
+    db.tables.next_id[sequence] = number + 1
+    picking = {
+        "name": f"{sequence}/{number:05d}",
+        "state": "confirmed",
+        "location_id": way[0],
+        "location_dest_id": way[1],
+        "picking_type_id": row[kind[0]],
+        "scheduled_date": now.replace(microsecond=0),
         "create_date": now,
         "write_date": now,
     }
-    return db.tables.insert(PICKING, {"name": _number(db, warehouse), **picking})
-
-
-def _number(db: Database, warehouse: Row) -> str:
-    """The next number of the warehouse's deliveries."""
-    sequence = f"{warehouse['code']}/OUT"
-    number = db.tables.next_id[sequence]
-    db.tables.next_id[sequence] = number + 1
-    return f"{sequence}/{number:05d}"
+    return db.tables.insert(PICKING, {**picking, **more})
 
 
 def customers(db: Database) -> int:
     """The place goods go to when they are delivered."""
-    return db.search("stock.location", [["usage", "=", CUSTOMERS]], limit=1, order="id")[0]
+    return place_of(db, CUSTOMERS)
 
 
-def _reserve(db: Database, picking: int, source: int, line: int) -> None:
-    row = db.tables.rows["sale.order.line"][line]
-    product, demand = row["product_id"], row["product_uom_qty"]
-    got = demand
-    if db.value("product.product", product, "is_storable"):
-        got = max(ZERO, min(demand, _free(db, product, source)))
-        _hold(db, product, source, got)
-    now = db.tables.transaction.start
+def place_of(db: Database, usage: str) -> int:
+    """The first place of a usage outside the warehouses, made when it is new."""
+    found = db.tables.find(PLACE, "usage", usage)
+    names = {"supplier": "Vendors", "inventory": "Inventory adjustment", CUSTOMERS: "Customers"}
+    above = "Virtual Locations/" if usage == "inventory" else "Partners/"
+    full = f"{above}{names[usage]}" if db.version == 18 else names[usage]
+    return min(found) if found else add_place(db, None, names[usage], full, usage)
+
+
+# Moves and what they hold
+
+
+def add_move(db: Database, picking: int, product: int, demand: Decimal, **more: object) -> int:
+    """Add a move to a parcel; nothing is reserved for it yet."""
+    parcel, now = db.tables.rows[PICKING][picking], db.tables.transaction.start
     move = {
         "product_id": product,
         "product_uom_qty": demand,
-        "quantity": got or None,
-        "state": "assigned" if got == demand else "partially_available" if got else "confirmed",
+        "state": "confirmed",
         "picking_id": picking,
-        "sale_line_id": line,
-        "location_id": source,
-        "location_dest_id": db.tables.rows[PICKING][picking]["location_dest_id"],
+        "location_id": parcel["location_id"],
+        "location_dest_id": parcel["location_dest_id"],
+        "origin": parcel.get("origin"),
+        "reference": parcel["name"],
         "date": now.replace(microsecond=0),
         "create_date": now,
         "write_date": now,
     }
-    db.tables.insert(MOVE, move)
+    return db.tables.insert(MOVE, {**move, **more})
 
 
-def _restate(db: Database, picking: int) -> None:
-    """A parcel is ready as soon as a part of it is reserved."""
+def open_moves(db: Database, picking: int) -> list[int]:
+    """Moves of a parcel that are neither done nor cancelled."""
     moves = db.value(PICKING, picking, "move_ids")
-    ready = any(
-        db.value(MOVE, move, "state") in ("assigned", "partially_available") for move in moves
-    )
-    db.tables.change(PICKING, picking, {"state": "assigned" if ready else "confirmed"})
+    return [move for move in moves if db.value(MOVE, move, "state") in OPEN]
+
+
+def reserve(db: Database, move: int) -> None:
+    """Reserve what is free of what a move still lacks."""
+    row = db.tables.rows[MOVE][move]
+    held = row.get("quantity", ZERO)
+    got = lacking = row["product_uom_qty"] - held
+    if is_kept(db, move):
+        got = max(ZERO, min(lacking, _free(db, row["product_id"], row["location_id"])))
+        hold(db, move, got)
+    state = "assigned" if got == lacking else "partially_available" if held + got else "confirmed"
+    change = {"quantity": held + got or None, "state": state}
+    db.tables.change(MOVE, move, {**change, "write_date": db.tables.transaction.start})
+
+
+def is_kept(db: Database, move: int) -> bool:
+    """Whether a move takes from a shelf whose stock is counted."""
+    row = db.tables.rows[MOVE][move]
+    storable = db.value("product.product", row["product_id"], "is_storable")
+    return bool(storable and db.value(PLACE, row["location_id"], "usage") == INTERNAL)
+
+
+def restate(db: Database, picking: int) -> None:
+    """A parcel is ready as soon as a part of it is reserved."""
+    states = [db.value(MOVE, move, "state") for move in db.value(PICKING, picking, "move_ids")]
+    ready = any(state in ("assigned", "partially_available") for state in states)
+    change = {"state": "assigned" if ready else "confirmed"}
+    db.tables.change(PICKING, picking, {**change, "write_date": db.tables.transaction.start})
+
+
+def hold(db: Database, move: int, quantity: Decimal) -> None:
+    """Reserve more of a move's place, or less; the stock record's time moves with it."""
+    if not quantity or not is_kept(db, move):
+        return
+    row = db.tables.rows[MOVE][move]
+    for id_ in quants(db, row["product_id"], [row["location_id"]])[:1]:
+        reserved = db.tables.rows[QUANT][id_]["reserved_quantity"] + quantity
+        change = {"reserved_quantity": reserved, "write_date": db.tables.transaction.start}
+        db.tables.change(QUANT, id_, change)
+
+
+def shift(db: Database, product: int, place: int, quantity: Decimal) -> None:
+    """Put goods into a place, or take them out; less than nothing is possible, as there."""
+    now = db.tables.transaction.start
+    for id_ in quants(db, product, [place])[:1]:
+        left = db.tables.rows[QUANT][id_]["quantity"] + quantity
+        db.tables.change(QUANT, id_, {"quantity": left, "write_date": now})
+        return
+    put_quant(db, product, place, quantity)
+
+
+def put_quant(db: Database, product: int, place: int, quantity: Decimal) -> int:
+    """Add a stock record."""
+    now = db.tables.transaction.start
+    values = {"product_id": product, "location_id": place, "quantity": quantity}
+    stamps = {"reserved_quantity": ZERO, "create_date": now, "write_date": now}
+    return db.tables.insert(QUANT, {**values, **stamps})
+
+
+class Moves(Rules):
+    """Moves: the quantity of an open one is what is reserved for it."""
+
+    def prepare(self, db: Database, id_: int | None, values: Row) -> Row:
+        if id_ is not None and "quantity" in values:
+            row = db.tables.rows[MOVE][id_]
+            if row["state"] in OPEN:
+                hold(db, id_, Decimal(str(values["quantity"])) - row.get("quantity", ZERO))
+        return values
+
+
+RULES: dict[str, Rules] = {MOVE: Moves()}
 
 
 def quants(db: Database, product: int, places: Sequence[int] | None = None) -> list[int]:
@@ -130,58 +230,74 @@ def _free(db: Database, product: int, place: int) -> Decimal:
     return sum((row["quantity"] - row["reserved_quantity"] for row in rows), ZERO)
 
 
-def _hold(db: Database, product: int, place: int, quantity: Decimal) -> None:
-    """Reserve more of a place's stock, or less; the stock record's time moves with it."""
-    if not quantity:
-        return
-    for id_ in quants(db, product, [place])[:1]:
-        reserved = db.tables.rows[QUANT][id_]["reserved_quantity"] + quantity
-        change = {"reserved_quantity": reserved, "write_date": db.tables.transaction.start}
-        db.tables.change(QUANT, id_, change)
-
-
 # Names and values worked out on reading
 
 
-def _places(db: Database, context: Context) -> list[int] | None:
-    """The stock places a context asks for; none named means all.
+def _places(db: Database, context: Context) -> set[int]:
+    """The places a context asks for; none named means all that are ours.
 
     The key `warehouse` of older versions is not read, as in the real one.
     """
     if context.get("location"):
-        return [context["location"]]
+        return _below(db, context["location"])
+    ours = db.tables.find(PLACE, "usage", INTERNAL)
     if not context.get("warehouse_id"):
-        return None
+        return ours
     asked = context["warehouse_id"]
     warehouses = asked if isinstance(asked, list) else [asked]
-    return [db.value("stock.warehouse", id_, "lot_stock_id") for id_ in warehouses]
+    return {p for w in warehouses for p in db.tables.find(PLACE, "warehouse_id", w)} & ours
+
+
+def _below(db: Database, place: int) -> set[int]:
+    """A place and all that are inside."""
+    found, more = set[int](), {place}
+    while more:
+        found |= more
+        rows = db.tables.rows[PLACE].items()
+        more = {id_ for id_, row in rows if row.get("location_id") in more} - found
+    return found
+
+
+def _held(db: Database, product: int, context: Context) -> Iterator[Row]:
+    places = _places(db, context)
+    rows = (db.tables.get(QUANT, id_) or {} for id_ in db.tables.find(QUANT, "product_id", product))
+    return (row for row in rows if row.get("location_id") in places)
 
 
 def _on_hand(db: Database, product: int, context: Context) -> Decimal:
-    rows = [db.tables.get(QUANT, q) or {} for q in quants(db, product, _places(db, context))]
-    return sum((row.get("quantity", ZERO) for row in rows), ZERO)
+    return sum((row.get("quantity", ZERO) for row in _held(db, product, context)), ZERO)
 
 
 def _free_to_use(db: Database, product: int, context: Context) -> Decimal:
-    ids = quants(db, product, _places(db, context))
-    return sum((_available(db, id_, context) for id_ in ids), ZERO)
+    rows = _held(db, product, context)
+    return sum((row["quantity"] - row["reserved_quantity"] for row in rows), ZERO)
 
 
-def _outgoing(db: Database, product: int, context: Context) -> Decimal:
+def _moving(db: Database, product: int, context: Context, near: str, far: str) -> Decimal:
+    """Open demand between the places asked for and all others, reserved or not."""
     places = _places(db, context)
     rows = (db.tables.get(MOVE, m) or {} for m in db.tables.find(MOVE, "product_id", product))
     return sum(
         (
             row["product_uom_qty"]
             for row in rows
-            if row.get("state") in OPEN and (places is None or row["location_id"] in places)
+            if row.get("state") in OPEN and row[near] in places and row[far] not in places
         ),
         ZERO,
     )
 
 
+def _outgoing(db: Database, product: int, context: Context) -> Decimal:
+    return _moving(db, product, context, "location_id", "location_dest_id")
+
+
+def _incoming(db: Database, product: int, context: Context) -> Decimal:
+    return _moving(db, product, context, "location_dest_id", "location_id")
+
+
 def _forecast(db: Database, product: int, context: Context) -> Decimal:
-    return _on_hand(db, product, context) - _outgoing(db, product, context)
+    moving = _incoming(db, product, context) - _outgoing(db, product, context)
+    return _on_hand(db, product, context) + moving
 
 
 def _available(db: Database, quant: int, context: Context) -> Decimal:
@@ -199,8 +315,10 @@ def _availability(db: Database, picking: int, context: Context) -> str | None:
 
 def _delivery_status(db: Database, order: int, context: Context) -> str | None:
     pickings = db.value("sale.order", order, "picking_ids", context)
-    states = [db.value(PICKING, picking, "state") for picking in pickings]
-    return "pending" if any(state in OPEN for state in states) else None
+    states = {db.value(PICKING, picking, "state") for picking in pickings}
+    if "done" in states:
+        return "partial" if states & set(OPEN) else "full"
+    return "pending" if states & set(OPEN) else None
 
 
 def _picking_type_name(db: Database, id_: int, context: Context) -> str:
@@ -209,59 +327,75 @@ def _picking_type_name(db: Database, id_: int, context: Context) -> str:
     return f"{warehouse}: {row.get('name')}"
 
 
+def _move_name(db: Database, id_: int, context: Context) -> str:
+    row = db.tables.get(MOVE, id_) or {}
+    origin = f"{row['origin']}/" if row.get("origin") else ""
+    code = db.follow(MOVE, id_, "product_id.default_code")
+    places = (db.follow(MOVE, id_, f"{way}.name") for way in ("location_id", "location_dest_id"))
+    return f"{origin}{code}: {'>'.join(map(str, places))}"
+
+
 NAMES: dict[str, Callable[[Database, int, Context], str]] = {
-    "stock.picking.type": _picking_type_name
+    "stock.picking.type": _picking_type_name,
+    MOVE: _move_name,
 }
 
 DERIVED: dict[tuple[str, str], Derived] = {
     ("product.product", "qty_available"): _on_hand,
     ("product.product", "free_qty"): _free_to_use,
     ("product.product", "virtual_available"): _forecast,
-    ("product.product", "incoming_qty"): lambda db, product, context: ZERO,
+    ("product.product", "incoming_qty"): _incoming,
     ("product.product", "outgoing_qty"): _outgoing,
     (QUANT, "available_quantity"): _available,
     (QUANT, "warehouse_id"): along(QUANT, "location_id.warehouse_id"),
     (QUANT, "company_id"): along(QUANT, "location_id.company_id"),
     ("sale.order", "delivery_status"): _delivery_status,
-    (PICKING, "company_id"): along(PICKING, "location_id.company_id"),
+    (PICKING, "company_id"): along(PICKING, "picking_type_id.warehouse_id.company_id"),
     (PICKING, "picking_type_code"): along(PICKING, "picking_type_id.code"),
     (PICKING, "products_availability_state"): _availability,
-    (MOVE, "company_id"): along(MOVE, "location_id.company_id"),
+    (MOVE, "company_id"): lambda db, id_, context: (
+        db.follow(MOVE, id_, "location_id.company_id")
+        or db.follow(MOVE, id_, "location_dest_id.company_id")
+    ),
+    (MOVE, "product_qty"): along(MOVE, "product_uom_qty"),
+    (MOVE, "product_uom"): along(MOVE, "product_id.uom_id"),
+    (MOVE, "location_usage"): along(MOVE, "location_id.usage"),
+    (MOVE, "location_dest_usage"): along(MOVE, "location_dest_id.usage"),
+    (MOVE, "picking_code"): along(MOVE, "picking_id.picking_type_id.code"),
+    (MOVE, "scrapped"): along(MOVE, "location_dest_id.scrap_location"),
 }
 
 
 def add_warehouse(db: Database, company: int, code: str, name: str) -> int:
-    """Make a warehouse with its places and its kind of delivery."""
-    view = _add_place(db, company, code, code, "view")
-    shelf = _add_place(db, company, "Stock", f"{code}/Stock", "internal")
-    kind = db.tables.insert("stock.picking.type", {"name": "Delivery Orders", "code": "outgoing"})
+    """Make a warehouse with its places and its kinds of parcels."""
+    view = add_place(db, company, code, code, "view")
+    shelf = add_place(db, company, "Stock", f"{code}/Stock", INTERNAL, view)
+    kinds = {"out_type_id": ("Delivery Orders", "outgoing"), "in_type_id": ("Receipts", "incoming")}
+    kinds["int_type_id"] = ("Internal Transfers", "internal")
+    types = {
+        field: db.tables.insert("stock.picking.type", {"name": title, "code": kind})
+        for field, (title, kind) in kinds.items()
+    }
     values = {"name": name, "code": code, "company_id": company, "delivery_steps": "ship_only"}
-    places = {"lot_stock_id": shelf, "view_location_id": view, "out_type_id": kind}
-    warehouse = db.create("stock.warehouse", {**values, **places}, {})
+    places = {"lot_stock_id": shelf, "view_location_id": view}
+    warehouse = db.create("stock.warehouse", {**values, **places, **types}, {})
     for place in (view, shelf):
-        db.tables.change("stock.location", place, {"warehouse_id": warehouse})
-    db.tables.change("stock.picking.type", kind, {"warehouse_id": warehouse})
+        db.tables.change(PLACE, place, {"warehouse_id": warehouse})
+    for kind in types.values():
+        db.tables.change("stock.picking.type", kind, {"warehouse_id": warehouse})
     return warehouse
 
 
-def _add_place(db: Database, company: int | None, name: str, full: str, usage: str) -> int:
-    values = {"name": name, "complete_name": full, "usage": usage, "company_id": company}
-    return db.tables.insert("stock.location", values)
-
-
-def add_customers_place(db: Database) -> int:
-    """Make the place goods go to when they are delivered."""
-    full = "Partners/Customers" if db.version == 18 else "Customers"
-    return _add_place(db, None, "Customers", full, CUSTOMERS)
+def add_place(
+    db: Database, company: int | None, name: str, full: str, usage: str, above: int | None = None
+) -> int:
+    """Make a place."""
+    values = {"name": name, "complete_name": full, "usage": usage, "location_id": above}
+    return db.tables.insert(PLACE, {**values, "company_id": company})
 
 
 def put_on_hand(db: Database, product: int, warehouse: int, quantity: Decimal) -> None:
-    """Set what a warehouse has of a product."""
+    """Set what a warehouse has of a product from the start, without a move."""
     place = db.tables.rows["stock.warehouse"][warehouse]["lot_stock_id"]
-    now = db.tables.transaction.start
-    for id_ in quants(db, product, [place])[:1]:
-        db.tables.change(QUANT, id_, {"quantity": quantity, "write_date": now})
-        return
-    values = {"product_id": product, "location_id": place, "quantity": quantity}
-    stamps = {"reserved_quantity": ZERO, "create_date": now, "write_date": now}
-    db.tables.insert(QUANT, {**values, **stamps})
+    held = sum((db.value(QUANT, q, "quantity") for q in quants(db, product, [place])), ZERO)
+    shift(db, product, place, quantity - held)

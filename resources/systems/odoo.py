@@ -1,22 +1,26 @@
 """Odoo 18 and 19 as an ERP over JSON-RPC: one method per thing we ask of it, payloads as sent.
 
-The session, `load` and what errors mean are in `odoo_rpc.py`; what a payload means is for the
-mapper of the same name. Everything is created through `load()` with external ids: their unique
-index is the only guard Odoo has against a second order.
+The session, `load` and what errors mean are in `odoo_rpc.py`, items in `odoo_catalog.py`, stock in
+`odoo_stock.py`; what a payload means is for the mapper of the same name. Everything is created
+through `load()` with external ids: their unique index is the only guard Odoo has against a second
+order.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
 from resources.errors import Missing, Refused, RemoteError, UnknownOutcome
+from resources.systems.odoo_catalog import Catalog
+from resources.systems.odoo_kits import Kits
 from resources.systems.odoo_rpc import Row, Session, batches
+from resources.systems.odoo_stock import Stock
 from resources.systems.roles import Payload, References
 
 #: One call with 60 to 200 orders takes 7 to 10 s there; the answer must beat the read timeout.
-KEY_BATCH, LOAD_BATCH, LINE_BATCH, ACTION_BATCH, PAGE = 200, 100, 300, 50, 500
+KEY_BATCH, LOAD_BATCH, LINE_BATCH, ACTION_BATCH = 200, 100, 300, 50
 
 ORDER_FIELDS = [
     "name",
@@ -30,7 +34,6 @@ ORDER_FIELDS = [
     "client_order_ref",
     "write_date",
 ]
-ITEM_FIELDS = ["default_code", "name", "active", "write_date", "barcode"]
 DRAFT, CONFIRMED, CANCELLED = ("draft", "sent"), ("sale", "done"), ("cancel",)
 
 #: Kind of reference: model, domain and the field that names it.
@@ -66,9 +69,13 @@ class Odoo:
         api_key: str,
         system: str = "odoo",
         module: str = "sync",
+        quarantine_places: Collection[str] = (),
     ) -> None:
         self.system, self.module = system, module
         self.session = Session(http, database, login, api_key, system)
+        kits = Kits(self.session)
+        self.catalog = Catalog(self.session, kits)
+        self.stock = Stock(self.session, kits, quarantine_places)
 
     def ping(self) -> str:
         """Sign in and name the version."""
@@ -103,37 +110,21 @@ class Odoo:
 
     def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
         """Yield pages of products, archived ones too, in the order of their ids."""
-        while True:
-            page = self._items([["id", ">", after_id]], order="id", limit=PAGE)
-            if page:
-                yield page
-            if len(page) < PAGE:
-                return
-            after_id = page[-1]["id"]
+        return self.catalog.items(after_id)
 
     def items_changed_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
-        """Yield pages of products changed since `moment` less `overlap`, oldest change first.
+        """Yield pages of products of which anything a catalog shows changed, oldest first."""
+        return self.catalog.items_changed_since(moment, overlap)
 
-        `write_date` is the START of the writing transaction: what a long one wrote appears
-        behind a cursor that has passed its start. So `overlap` must exceed the longest
-        transaction (120 s by default) and the caller's cursor must stay `overlap` behind now.
-        The ids are taken in one snapshot, since offsets shift while people write; each product
-        comes once. Across calls rows repeat: seconds are all that is shown, so only equal
-        content, never an equal `write_date`, proves that nothing changed.
-        """
-        since = (moment - overlap).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        changed = self._items(
-            [["write_date", ">=", since]], fields=["write_date"], order="write_date, id"
-        )
-        for batch in batches((row["id"] for row in changed), PAGE):
-            found = {row["id"]: row for row in self._items([["id", "in", batch]])}
-            yield [found[id_] for id_ in batch if id_ in found]
+    def stock_levels(
+        self, warehouses: Sequence[str], items: Sequence[int] | None = None
+    ) -> Iterator[list[Payload]]:
+        """Yield pages of stock by item and warehouse code, of all stocked items or of `items`."""
+        return self.stock.levels(warehouses, items)
 
-    def _items(
-        self, domain: list[Any], fields: Sequence[str] = ITEM_FIELDS, **options: Any
-    ) -> list[Payload]:
-        options["context"] = {"active_test": False}
-        return self.session.rows("product.product", domain, fields, **options)
+    def moved_since(self, moment: datetime, overlap: timedelta) -> Iterator[list[Payload]]:
+        """Yield pages of stock movements in any state that changed, oldest change first."""
+        return self.stock.moved_since(moment, overlap)
 
     def orders(self, keys: Sequence[str]) -> dict[str, Payload]:
         """The sales orders that exist for our keys; further live ones of a key are its `twins`.

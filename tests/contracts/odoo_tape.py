@@ -15,6 +15,16 @@ from resources.systems.odoo import Odoo
 from sync_assets.domain.sales import Address, Party, SalesLine, SalesOrder
 
 D = Decimal
+#: What is read with items; nothing of it is there unless a test plays it.
+BESIDE_ITEMS = (
+    "product.template",
+    "product.template.attribute.value",
+    "product.pricelist",
+    "product.pricelist.item",
+    "product.category",
+    "account.tax",
+    "ir.attachment",
+)
 Answer = dict[str, Any] | httpx.Response | Exception
 
 
@@ -72,7 +82,12 @@ class Tape:
             ("common", "authenticate"): 9,
             ("res.company", "search_read"): [{"id": 1}, {"id": 2}],
             ("sale.order.line", "fields_get"): {name: {} for name in self.line_fields},
+            ("product.template", "fields_get"): {"name": {}, "is_storable": {}},
         }
+        if (call.model, call.method) == ("mrp.bom", "fields_get"):
+            return failed("odoo.exceptions.UserError", "Object mrp.bom doesn't exist")
+        if call.model in BESIDE_ITEMS and call.method == "search_read":
+            return said([])
         return said(usual[call.model, call.method])
 
     def of(self, model: str, method: str) -> list[Call]:
@@ -81,6 +96,12 @@ class Tape:
     def rows(self, model: str) -> list[list[list[str]]]:
         """The rows of every `load` of a model."""
         return [call.args[1] for call in self.of(model, "load")]
+
+
+def item(id_: int, **more: Any) -> dict[str, Any]:
+    """An item with little to it."""
+    values = {"product_template_attribute_value_ids": [], "product_tmpl_id": [id_, "Item"]}
+    return {"id": id_, "product_template_variant_value_ids": [], **values, **more}
 
 
 def odoo(tape: Tape) -> Odoo:

@@ -15,6 +15,7 @@ from odoo_tape import (
     Tape,
     document,
     failed,
+    item,
     odoo,
     order,
     said,
@@ -225,8 +226,8 @@ def test_references_are_ids_by_name_and_ambiguous_names_need_their_company() -> 
 
 
 def test_items_are_paged_by_id_with_archived_ones() -> None:
-    page = [{"id": id_} for id_ in range(11, 511)]
-    tape = Tape().play("product.product", "search_read", said(page), said([{"id": 600}]))
+    page = [item(id_) for id_ in range(11, 511)]
+    tape = Tape().play("product.product", "search_read", said(page), said([item(600)]))
     pages = list(odoo(tape).items(after_id=10))
     assert [len(one) for one in pages] == [500, 1]
     asked = tape.of("product.product", "search_read")
@@ -237,10 +238,10 @@ def test_items_are_paged_by_id_with_archived_ones() -> None:
 
 def test_changed_items_come_once_each_oldest_change_first_from_one_snapshot_of_ids() -> None:
     ids = [{"id": 9, "write_date": "a"}, {"id": 3, "write_date": "b"}, {"id": 5, "write_date": "b"}]
-    tape = Tape().play("product.product", "search_read", said(ids), said([{"id": 3}, {"id": 9}]))
+    tape = Tape().play("product.product", "search_read", said(ids), said([item(3), item(9)]))
     since = datetime(2026, 11, 20, 18, 36, 20, tzinfo=UTC)
     pages = list(odoo(tape).items_changed_since(since, timedelta(minutes=3)))
-    assert pages == [[{"id": 9}, {"id": 3}]]  # 5 was deleted meanwhile
+    assert [[row["id"] for row in page] for page in pages] == [[9, 3]]  # 5 was deleted meanwhile
     snapshot, content = tape.of("product.product", "search_read")
     assert snapshot.args[0] == [["write_date", ">=", "2026-11-20 18:33:20"]]
     assert snapshot.options["order"] == "write_date, id"
