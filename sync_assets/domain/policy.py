@@ -4,19 +4,29 @@ The file is data; this module says what may stand in it and finds its mistakes. 
 `sync_assets/policies.py`, working out numbers by it is `availability.py`.
 """
 
+import re
 from decimal import Decimal
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import pydantic
 
 NAME = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 Units = Annotated[int, pydantic.Field(ge=0)]
-Share = Annotated[Decimal, pydantic.Field(ge=0, le=1)]
+Share = Annotated[Decimal, pydantic.Field(ge=0, le=1, decimal_places=6)]
 
 
 class PolicyError(Exception):
     """The policy cannot be used; the message says where and why."""
+
+
+@lru_cache(maxsize=4096)
+def sku_pattern(words: str) -> str:
+    """A regular expression of SKUs written with * and ?; every other character is itself.
+
+    Not `fnmatch`: real SKUs contain brackets.
+    """
+    return "".join({"*": ".*", "?": "."}.get(one) or re.escape(one) for one in words)
 
 
 class Part(pydantic.BaseModel):
@@ -39,7 +49,7 @@ class Safety(Part):
     """What is kept back from sale: pieces, or days of demand; the larger of both."""
 
     units: Units = 0
-    days: Decimal = pydantic.Field(default=Decimal(0), ge=0)
+    days: Decimal = pydantic.Field(default=Decimal(0), ge=0, le=3650, decimal_places=3)
 
 
 class Backorder(Part):
@@ -71,12 +81,12 @@ class Rule(Part):
 class Override(Rule):
     """Rules for some SKUs of a channel; a later one wins over an earlier one."""
 
-    #: SKUs, with * and ? as in file names; letter case counts.
+    #: SKUs; * is any characters, ? is one; letter case counts.
     skus: tuple[str, ...] = pydantic.Field(min_length=1)
 
     def matches(self, sku: str) -> bool:
         """Whether the rule is for this SKU."""
-        return any(fnmatchcase(sku, pattern) for pattern in self.skus)
+        return any(re.fullmatch(sku_pattern(one), sku, re.DOTALL) for one in self.skus)
 
 
 class Channel(Rule):
@@ -119,11 +129,12 @@ class Policy(Part):
     """How all stock becomes what each channel may sell."""
 
     version: Literal[1] = 1
-    locations: dict[NAME, Location] = pydantic.Field(min_length=1)
-    channels: dict[NAME, Channel] = pydantic.Field(min_length=1)
+    #: Both may be empty only where nothing is configured: that is not for a file to say.
+    locations: dict[NAME, Location]
+    channels: dict[NAME, Channel]
     #: Below so many pieces, what channels share is divided among them instead of shown to all:
     #: then no two of them can sell the same piece. 0: never divided; nothing: always.
-    divide_below_units: Units | None = 20
+    divide_below_units: Units | None = 10
     #: Days of sales a channel's demand is measured over.
     demand_days: int = pydantic.Field(default=28, ge=1)
     reserving: Reserving = Reserving()
@@ -142,6 +153,15 @@ class Policy(Part):
             if other != name:
                 raise ValueError(f"locations {other} and {name} are the same place of one system")
         return self
+
+    def __hash__(self) -> int:
+        """Equal policies name the same channels and locations."""
+        return hash((frozenset(self.channels), frozenset(self.locations)))
+
+    def open_locations(self, channel: str) -> list[str]:
+        """Where the channel sells from now, each once."""
+        named = dict.fromkeys(self.channels[channel].locations)
+        return [name for name in named if not self.locations[name].is_closed]
 
     def rule(self, channel: str, sku: str) -> Rule:
         """The channel's rule for one SKU: its own, with what the overrides say instead."""
