@@ -1,6 +1,8 @@
 -- What shops show, as they said it; variations stand apart because the shop lists them apart.
 create table raw.woocommerce__products (like raw.woocommerce__orders including all);
 create table raw.woocommerce__variations (like raw.woocommerce__orders including all);
+-- Paths of categories by their ids: products name their categories only by their own names.
+create table raw.woocommerce__categories (like raw.woocommerce__orders including all);
 
 create table core.products (
     system text not null,
