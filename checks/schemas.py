@@ -16,9 +16,11 @@ from sqlalchemy import Connection, text
 from resources.store.engine import connected
 from resources.store.frames import scalar
 from resources.wiring import Systems
+from sync_assets.domain.catalog import Listings, Prices, ProductComponents, Products
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import Customers, OrderNotes
+from sync_assets.inventory import assets as inventory
 from sync_assets.orders.assets import CORE_ORDER_TABLES, core_key
 
 TABLES: Mapping[str, type[Table]] = {
@@ -26,6 +28,11 @@ TABLES: Mapping[str, type[Table]] = {
     "customers": Customers,
     "order_notes": OrderNotes,
     "product_refs": ProductRefs,
+    "products": Products,
+    "prices": Prices,
+    "product_components": ProductComponents,
+    "listings": Listings,
+    **inventory.TABLES,
 }
 CHUNK = 20_000
 MOST_KEYS = 20

@@ -10,6 +10,7 @@ import dagster as dg
 from resources.store.engine import connected
 from resources.wiring import Systems
 from sync_assets.domain import service_levels as rules
+from sync_assets.inventory.publishing_assets import RECEIPT
 from sync_assets.orders.assets import HOLDS, RAW_ORDERS, core_key
 from sync_assets.service_levels import standing
 
@@ -18,6 +19,7 @@ CHECKS = {
     rules.ORDER_ACCEPTANCE: ("orders_are_accepted_in_time", core_key("orders")),
     rules.SOURCE_SILENCE: ("no_source_is_silent", RAW_ORDERS),
     rules.BACKLOG: ("no_backlog_piles_up", HOLDS),
+    rules.STOCK_FRESHNESS: ("stock_is_published_in_time", RECEIPT),
     rules.EXCEPTION_AGE: ("exceptions_are_handled_in_time", HOLDS),
 }
 

@@ -15,7 +15,7 @@ from resources.store import handover, inbox, outbox, presence
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.wiring import Systems
-from sync_assets.orders.hints import SOURCE
+from sync_assets.hints import ALL_BUT_PRODUCTS, PRODUCTS, SOURCE
 
 #: A run that was asked for and has not begun by then never will; one too many does no harm. A
 #: process of its own imports for seconds, a warm worker begins at once.
@@ -32,6 +32,11 @@ class Pending:
     hints: Mapping[str, int] = field(default_factory=dict)
     unmapped: int = 0
     due_writes: Mapping[str, int] = field(default_factory=dict)
+    #: Due deliveries about products, by store; keys to be worked out again, by queue; due stock
+    #: writes, by store.
+    product_hints: Mapping[str, int] = field(default_factory=dict)
+    stale: Mapping[str, int] = field(default_factory=dict)
+    stock_writes: Mapping[str, int] = field(default_factory=dict)
     #: When each list was last asked for: (source, stream).
     asked_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     #: Systems that are paused, or away.
@@ -110,16 +115,19 @@ def master_data(settings: Settings) -> list[Interval]:
 
 def look(systems: Systems, job: str) -> Pending:
     """Read what is pending, and whether a run of `job` is at work or about to begin."""
-    now = systems.now()
+    now, stores = systems.now(), list(systems.settings.stores)
     with connected(systems.engine) as connection:
         asked_at, begun_at = presence.last(connection, job)
         is_warm = handover.somebody_is_there(connection, now)
         within = WARM_BEGINS_WITHIN if is_warm else BEGINS_WITHIN
         return Pending(
             now,
-            hints=inbox.due(connection, SOURCE, list(systems.settings.stores), now),
+            hints=inbox.due(connection, SOURCE, stores, now, ALL_BUT_PRODUCTS),
             unmapped=_unmapped(connection),
             due_writes=outbox.due(connection, list(systems.settings.erps), now),
+            product_hints=inbox.due(connection, SOURCE, stores, now, PRODUCTS),
+            stale=_stale(connection, now),
+            stock_writes=outbox.due(connection, stores, now, "stock."),
             asked_at=_asked_at(connection),
             resting=_resting(connection, now),
             is_running=presence.at_work(connection, job) > 0
@@ -154,6 +162,17 @@ def _unmapped(connection: Connection) -> int:
         connection, "select count(*) as n from raw.woocommerce__orders where mapped_at is null"
     )
     return int(rows[0]["n"])
+
+
+def _stale(connection: Connection, now: datetime) -> dict[str, int]:
+    """Keys by queue; what an ERP must be asked for does not count while the ERP rests."""
+    rows = read_rows(
+        connection,
+        "select queue, count(*) as n from ops.stale where queue <> 'stock_reading' "
+        "or not ops.rests(split_part(key, ':', 1), :now) group by 1",
+        now=now,
+    )
+    return {row["queue"]: int(row["n"]) for row in rows}
 
 
 def _asked_at(connection: Connection) -> dict[tuple[str, str], datetime]:

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from checks import agreement, freshness, leftovers, schemas, service_levels
+from checks import agreement, freshness, leftovers, schemas, service_levels, stock_agreement
+from checks import stock as stock_levels
 from resources.settings import Settings, load
 from resources.store import presence
 from resources.wiring import Systems, open_systems
-from sensors import alarms, deliveries, deltas, nightly, purges
+from sensors import alarms, catalog_groups, deliveries, deltas, nightly, purges, stock
 from sensors.webhooks import arrivals
 from sync_assets import jobs
 from sync_assets.catalog import assets as catalog
+from sync_assets.inventory import assets as inventory
+from sync_assets.inventory import publishing_assets as publishing
 from sync_assets.orders import assets as orders
 
 #: Every event is stored on the instance; a terminal needs what a person would read.
@@ -43,19 +46,31 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
 
     own_jobs, purge = jobs.build(settings), purges.job()
     return dg.Definitions(
-        assets=freshness.stated([*catalog.build(settings), *orders.build(settings)], settings),
+        assets=freshness.stated(
+            [
+                *catalog.build(settings),
+                *inventory.build(settings),
+                *publishing.build(settings),
+                *orders.build(settings),
+            ],
+            settings,
+        ),
         asset_checks=[
             *schemas.build(),
             *agreement.build(settings),
             freshness.every_store_was_heard,
             leftovers.nothing_is_overdue,
             service_levels.build(),
+            *stock_levels.build(settings),
+            *stock_agreement.build(),
         ],
         jobs=[*own_jobs, purge],
         loggers={"console": TERSE},
         sensors=[
             *arrivals.build(jobs.ORDERS_NOW, is_on=settings.automation),
             *deltas.build(settings, jobs.ORDERS_NOW, jobs.MASTER_DATA, is_on=settings.automation),
+            *stock.build(settings, jobs.STOCK_NOW, is_on=settings.automation),
+            catalog_groups.build(is_on=settings.automation),
             deliveries.build(is_on=settings.automation),
             *alarms.build(
                 settings,
@@ -64,7 +79,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             ),
         ],
         schedules=[
-            *nightly.build(jobs.COMPARE, jobs.SCAN, is_on=settings.automation),
+            *nightly.build(settings, is_on=settings.automation),
             purges.build(is_on=settings.automation),
         ],
         resources={"systems": opened},

@@ -1,4 +1,8 @@
-"""Jobs: the orders of all stores, from shop to ERP, at once or whole; a dry run; history by day."""
+"""Jobs: orders from shop to ERP, the catalog and the stock from the ERP to every shop.
+
+Each subject has a job for what is due now and one for the whole, and what is dear has its own:
+comparisons, scans, history by day, pushes by store and item group.
+"""
 
 from collections.abc import Sequence
 
@@ -8,6 +12,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 )
 
 from resources.settings import Settings
+from sync_assets.catalog import assets as catalog
+from sync_assets.catalog import publishing_assets as listings
+from sync_assets.inventory import assets as inventory
+from sync_assets.inventory import publishing_assets as publishing
 from sync_assets.orders import scan
 from sync_assets.orders.assets import (
     CORE_ORDER_TABLES,
@@ -25,6 +33,11 @@ DRY_RUN = "orders_dry_run"
 COMPARE = "orders_compare"
 SCAN = "orders_scan"
 BACKFILL = "orders_backfill"
+CATALOG = "catalog"
+CATALOG_PUSH = "catalog_push"
+STOCK = "stock"
+STOCK_NOW = "stock_now"
+STOCK_COMPARE = "stock_compare"
 #: How soon orders are accepted says nothing about history that was just read.
 ACCEPTANCE = dg.AssetCheckKey(core_key("orders"), "orders_are_accepted_in_time")
 #: Whatever is independent runs one after the other: our own connections and the ERP's limits
@@ -86,14 +99,69 @@ def build(settings: Settings) -> list[JobSpec]:
         dg.define_asset_job(
             BACKFILL,
             # Holds belong to the orders job: it has read the ERP's items, this one may come first.
-            by_day.downstream()
+            (by_day.downstream() & dg.AssetSelection.groups("orders"))
             - (holds | _prefixed("plan", kinds) | receipts | compare)
             - dg.AssetSelection.checks(ACCEPTANCE),
             executor_def=EXECUTOR,
             description="A store's orders of one day into the same tables; the orders job sends "
             "what of them is to be sent.",
         ),
+        *_catalog_jobs(kinds),
+        *_stock_jobs(settings),
     ]
+
+
+def _catalog_jobs(kinds: Sequence[str]) -> list[JobSpec]:
+    by_group = dg.AssetSelection.assets(listings.PLAN_BY_GROUP, listings.RECEIPT_BY_GROUP)
+    return [
+        dg.define_asset_job(
+            CATALOG,
+            dg.AssetSelection.groups(catalog.GROUP) - by_group,
+            executor_def=EXECUTOR,
+            description="Read the ERPs' items and what the shops show, plan the difference and "
+            "send it. Tagged sync/whole, the shops are read from end to end.",
+        ),
+        dg.define_asset_job(
+            CATALOG_PUSH,
+            by_group,
+            executor_def=EXECUTOR,
+            description="Plan and send the products of a store and item group anew: for batch "
+            "pushes and backfills.",
+        ),
+    ]
+
+
+def _stock_jobs(settings: Settings) -> list[JobSpec]:
+    shown = dg.AssetSelection.assets(catalog.RAW_PRODUCTS, catalog.RAW_VARIATIONS, catalog.LISTINGS)
+    drift = dg.AssetSelection.assets(publishing.DRIFT)
+    live = (dg.AssetSelection.groups(inventory.GROUP) | shown) - drift
+    jobs = [
+        dg.define_asset_job(
+            STOCK,
+            live,
+            executor_def=EXECUTOR,
+            description="Read every level, work out what every channel may sell, and write what "
+            "shops show otherwise.",
+        ),
+        dg.define_asset_job(
+            STOCK_NOW,
+            live.without_checks(),
+            executor_def=EXECUTOR,
+            tags={URGENT: "true"},
+            description="What moved, what was sold and what shops tell of their products, to the "
+            "numbers of all channels, within seconds.",
+        ),
+    ]
+    if settings.stores:
+        jobs.append(
+            dg.define_asset_job(
+                STOCK_COMPARE,
+                drift,
+                executor_def=EXECUTOR,
+                description="Read a store's whole stock from the shop and compare it with ours.",
+            )
+        )
+    return jobs
 
 
 def items(kinds: Sequence[str]) -> dg.AssetSelection:

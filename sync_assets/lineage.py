@@ -33,6 +33,8 @@ def stored_type(column: Any) -> str:
     """The Postgres type of a declared column."""
     if isinstance(column.dtype.type, pd.ArrowDtype):
         return "numeric(20,6)"
+    if str(column.dtype) == "object":
+        return "jsonb"
     return STORED.get(getattr(column.dtype.type, "kind", "O"), "text")
 
 

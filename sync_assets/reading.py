@@ -26,7 +26,7 @@ Page = list[Raw | Broken]
 #: Master data and scans let orders go first where calls are scarce; stock goes before orders.
 LANE_OF = {
     **dict.fromkeys(
-        ("customers", "items", "products", "categories", "orders_scan", "customers_scan"), "catalog"
+        ("customers", "items", "products", "variations", "orders_scan", "customers_scan"), "catalog"
     ),
     **dict.fromkeys(("stock_levels", "stock_moves", "listings"), "stock"),
 }
@@ -95,13 +95,15 @@ def keep_stream(
     pages: Iterator[Page],
     reading: raw.Reading,
     until: datetime,
+    *,
+    table: str = "woocommerce__orders",
 ) -> Tally:
     """Store pages in the order of change, the watermark with each."""
     total = Tally()
     for page in pages:
         with connected(systems.engine) as connection:
             levels = systems.settings.service_levels
-            total.add(keep(connection, "woocommerce__orders", page, reading, levels))
+            total.add(keep(connection, table, page, reading, levels))
             reached = max(
                 (thing.changed_at for thing in page if isinstance(thing, Raw)), default=None
             )

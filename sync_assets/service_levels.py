@@ -14,6 +14,7 @@ from resources.settings import Settings
 from resources.store import facts as stored
 from sync_assets.domain.service_levels import (
     Facts,
+    LateStock,
     Level,
     OpenException,
     Promises,
@@ -48,6 +49,7 @@ def standing(connection: Connection, settings: Settings, now: datetime) -> Stand
         exceptions=_exceptions(connection),
         sources=_sources(connection, settings, found),
         queues=_queues(found),
+        stock=_stock(connection, settings, found),
     )
     levels = judged(facts, promises(settings))
     return Standing(found, facts, levels, stored.parked_writes(connection))
@@ -150,3 +152,12 @@ def _queues(found: stored.Facts) -> list[Queue]:
                 name in paused,
             )
     return list(queues.values())
+
+
+def _stock(connection: Connection, settings: Settings, found: stored.Facts) -> list[LateStock]:
+    """The oldest key of each queue, and the oldest number each store was not sent."""
+    paused = {row["system"] for row in found.systems if is_paused(row, found.at)}
+    return [
+        LateStock(row["key"], row["since_at"], int(row["waiting"]), row["system"] in paused)
+        for row in stored.late_stock(connection, list(settings.stores))
+    ]

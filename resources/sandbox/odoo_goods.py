@@ -130,7 +130,7 @@ class Goods(OdooServer):
             if price_list is None:
                 self.db.write(PRODUCT, [self.item(sku)], {"lst_price": str(amount)}, {})
                 return None
-            rule = {"applied_on": "0_product_variant", "fixed_price": str(amount)}
+            rule: Row = {"applied_on": "0_product_variant", "fixed_price": str(amount)}
             rule |= {"product_id": self.item(sku), "pricelist_id": self._named_list(price_list)}
             for name, at in (("date_start", since), ("date_end", until)):
                 rule |= {name: at.strftime("%Y-%m-%d %H:%M:%S")} if at else {}
@@ -269,7 +269,7 @@ class Goods(OdooServer):
         sku = self.db.value(PRODUCT, row["product_id"], "default_code")
         taken = min(Decimal(wanted.get(sku, 0)), row["product_uom_qty"])
         wanted[sku] = Decimal(wanted.get(sku, 0)) - taken
-        return taken
+        return Decimal(taken)
 
     def return_goods(self, order_key: str, sku: str, units: Units, to: str | None = None) -> str:
         """Take goods of an order back, to its shelf or to a place there; answers the number."""

@@ -200,7 +200,7 @@ def create_returns(db: Database, wizards: Sequence[int], context: Context) -> Ro
         raise errors.user_error(NOTHING_RETURNED)
     back = db.value(RETURN, wizard, "picking_id")
     row = db.tables.rows[PICKING][back]
-    kept = {name: row[name] for name in ("partner_id", "sale_id") if name in row}
+    kept: Row = {name: row[name] for name in ("partner_id", "sale_id") if name in row}
     more = {"origin": f"Return of {row['name']}", "return_id": back, **kept}
     way = (row["location_dest_id"], row["location_id"])
     picking = stock.add_picking(db, warehouse_of(db, back), IN, way, more)

@@ -252,3 +252,25 @@ select w.*, exists (
 ) as is_held
 from wanted w order by w.since_at, w.order_ref limit :most
 """
+
+
+def late_stock(connection: Connection, stores: list[str]) -> Rows:
+    """What keeps published numbers from being the newest, by queue and by store."""
+    return read_rows(connection, _LATE_STOCK, stores=stores)
+
+
+#: The clock of marks is the database's; `planned_at` is when a difference was first seen.
+_LATE_STOCK = """
+select queue as key, null as system, min(since) as since_at, count(*) as waiting
+from ops.stale group by 1
+union all
+select 'stock of ' || p.system, p.system, min(p.planned_at), count(*)
+from plan.woocommerce__stock p
+where p.action = 'set' and p.system = any(:stores)
+  and not exists (
+    select from ops.outbox x where x.system = p.system and x.state in ('parked', 'refused')
+      and x.error_class is distinct from 'withdrawn'
+      and x.thing_ref = p.system || ':stock:' || p.product_id)
+group by 2
+order by 1
+"""

@@ -82,22 +82,20 @@ def intend(connection: Connection, system: str, writes: Sequence[Intended], now:
         "correlations": [write.correlation_id for write in writes],
         "recurs": [write.recurs for write in writes],
     }
-    done = connection.execute(text(_INTEND), {"system": system, "now": now, **columns})
-    return int(done.rowcount)
+    return intend_selected(connection, system, _WANTED, now, **columns)
+
+
+def intend_selected(
+    connection: Connection, system: str, selection: str, now: datetime, **values: Any
+) -> int:
+    """Put down what a query selects, in the columns of `Intended`, its key and a `place`."""
+    query = f"with wanted as ({selection}) {_PUT_DOWN}"
+    return int(connection.execute(text(query), {"system": system, "now": now, **values}).rowcount)
 
 
 #: One statement whatever the number; of two intentions for one thing the first counts, the other
 #: is intended again when that one is done.
-_INTEND = """
-with wanted as (
-    select distinct on (w.thing_ref) w.* from unnest(
-        cast(:operations as text[]), cast(:things as text[]), cast(:keys as text[]),
-        cast(:payloads as text[]), cast(:hashes as text[]), cast(:versions as bigint[]),
-        cast(:lanes as smallint[]), cast(:correlations as text[]), cast(:recurs as boolean[])
-    ) with ordinality as w(operation, thing_ref, business_key, payload, wanted_hash, core_version,
-        lane, correlation_id, recurs, place)
-    order by w.thing_ref, w.place
-)
+_PUT_DOWN = """
 insert into ops.outbox (system, operation, thing_ref, business_key, payload, wanted_hash,
     core_version, lane, due_at, correlation_id, created_at, updated_at, recurs)
 select :system, w.operation, w.thing_ref, w.business_key, cast(w.payload as jsonb), w.wanted_hash,
@@ -119,6 +117,15 @@ where (outbox.state in ('parked', 'refused', 'waiting')
        and outbox.wanted_hash <> excluded.wanted_hash)
    or (outbox.state = 'refused' and outbox.error_class = 'withdrawn')
    or (outbox.state = 'done' and excluded.recurs)
+"""
+_WANTED = """
+    select distinct on (w.thing_ref) w.* from unnest(
+        cast(:operations as text[]), cast(:things as text[]), cast(:keys as text[]),
+        cast(:payloads as text[]), cast(:hashes as text[]), cast(:versions as bigint[]),
+        cast(:lanes as smallint[]), cast(:correlations as text[]), cast(:recurs as boolean[])
+    ) with ordinality as w(operation, thing_ref, business_key, payload, wanted_hash, core_version,
+        lane, correlation_id, recurs, place)
+    order by w.thing_ref, w.place
 """
 
 
@@ -168,15 +175,22 @@ _FREE = (
 )
 
 
-def due(connection: Connection, systems: Sequence[str], now: datetime) -> dict[str, int]:
+#: Only operations that begin so; none given, all.
+_CALLED = "(cast(:operations as text) is null or starts_with(operation, :operations))"
+
+
+def due(
+    connection: Connection, systems: Sequence[str], now: datetime, operations: str | None = None
+) -> dict[str, int]:
     """Count by system what `lease` would take now; systems with nothing are left out."""
     rows = read_rows(
         connection,
         "select system, n from (select system, count(*) as n from ops.outbox "  # noqa: S608
-        f"where system = any(:systems) and {_FREE} group by 1) free "
+        f"where system = any(:systems) and {_FREE} and {_CALLED} group by 1) free "
         "where not ops.rests(system, :now)",
         systems=list(systems),
         now=now,
+        operations=operations,
     )
     return {row["system"]: int(row["n"]) for row in rows}
 
@@ -189,14 +203,18 @@ def lease(
     now: datetime,
     limit: int,
     hold: timedelta = timedelta(minutes=5),
+    operations: str | None = None,
 ) -> list[Write]:
-    """Take due writes, the urgent lane first; nothing while the system must not be asked."""
+    """Take due writes, the urgent lane first; nothing while the system must not be asked.
+
+    `operations` is what their operations begin with; workers of one system then share it by kind.
+    """
     rows = read_rows(
         connection,
         f"""
         with due as (
             select id, state from ops.outbox
-            where system = :system and {_FREE} and not ops.rests(:system, :now)
+            where system = :system and {_FREE} and {_CALLED} and not ops.rests(:system, :now)
             order by lane, due_at, id limit :limit for update skip locked)
         update ops.outbox o
         set state = 'leased', leased_by = :worker, lease_until = :until, attempts = attempts + 1,
@@ -209,6 +227,7 @@ def lease(
         now=now,
         until=now + hold,
         limit=limit,
+        operations=operations,
     )
     names = Write.__dataclass_fields__
     rows.sort(key=lambda row: (row["lane"], row["due_at"], row["id"]))

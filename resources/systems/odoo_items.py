@@ -256,8 +256,10 @@ class Page:
     def _images(self) -> dict[tuple[str, int], Payload]:
         """The newest image of each template and variant; bytes are never read."""
         fields = ["res_model", "res_field", "res_id", "checksum"]
-        wanted = ((TEMPLATE, "image_1920", sorted(self.templates)),)
-        wanted += ((ITEM, "image_variant_1920", self.ids),)
+        wanted: tuple[tuple[str, str, list[int]], ...] = (
+            (TEMPLATE, "image_1920", sorted(self.templates)),
+            (ITEM, "image_variant_1920", list(self.ids)),
+        )
         found: dict[tuple[str, int], Payload] = {}
         for model, field, ids in wanted:
             domain = [["res_model", "=", model], ["res_field", "=", field], ["res_id", "in", ids]]

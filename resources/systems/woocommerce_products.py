@@ -192,7 +192,7 @@ class ProductCalls(ABC):
         window = between("modified_after", moment - SECOND, "modified_before", NEVER)
         parents: set[str] = set()
         for status in dict.fromkeys(("any", str(asked["status"]))):
-            parents |= self._parents({"status": status} | window)
+            parents |= self._parents({**window, "status": status})
         rows = [
             row
             for parent in sorted(parents, key=int)
@@ -214,7 +214,7 @@ class ProductCalls(ABC):
         """The ids of the variable products of a list, read until two readings agree."""
         found: set[str] = set()
         for _ in range(READINGS):
-            listed, is_steady = self._ids("products", {"type": "variable"} | asked)
+            listed, is_steady = self._ids("products", {**asked, "type": "variable"})
             if is_steady or (found and listed <= found):
                 return found | listed
             found |= listed

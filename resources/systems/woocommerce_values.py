@@ -81,19 +81,21 @@ def _sku(name: str, value: object) -> str | None:
 
 def _categories(name: str, value: object) -> str | None:
     """An unknown category falls to the default one without a word."""
-    ids = [one.get("id") for one in value if isinstance(one, dict)] if _is_list(value) else [None]
+    if not isinstance(value, list):
+        return "are not a list of ids"
+    ids = [one.get("id") if isinstance(one, dict) else None for one in value]
     whole = all(type(one) is int and one > 0 for one in ids)
-    return None if whole and _is_list(value) and len(ids) == len(value) else "are not a list of ids"
+    return None if whole else "are not a list of ids"
 
 
 def _attributes(name: str, value: object) -> str | None:
-    if not _is_list(value):
+    if not isinstance(value, list):
         return "are not a list"
     for one in value:
         if not isinstance(one, dict) or not (one.get("id") or one.get("name")):
             return "hold one without a name"
         options = one.get("options", [one.get("option")])
-        if not _is_list(options) or not all(isinstance(word, str) for word in options):
+        if not isinstance(options, list) or not all(isinstance(word, str) for word in options):
             return "hold an option that is not text"
         if any("|" in word for word in options):  # the shop's own divider of options
             return "hold an option with a |, which the shop would make two"
@@ -101,7 +103,9 @@ def _attributes(name: str, value: object) -> str | None:
 
 
 def _meta(name: str, value: object) -> str | None:
-    named = _is_list(value) and all(isinstance(one, dict) and one.get("key") for one in value)
+    if not isinstance(value, list):
+        return "is not a list of keys and values"
+    named = all(isinstance(one, dict) and one.get("key") for one in value)
     return None if named else "is not a list of keys and values"
 
 
@@ -114,10 +118,6 @@ def _is_sendable(value: object) -> bool:
     if isinstance(value, dict):
         return all(map(_is_sendable, value.values()))
     return value is None or isinstance(value, bool | int)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
 
 
 def _unfit_sale(fields: Mapping[str, Any]) -> str | None:

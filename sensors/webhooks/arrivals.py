@@ -3,7 +3,7 @@
 The receiver beside knows nothing of this module, nor of Dagster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -44,6 +44,7 @@ def watching(
     seconds: int,
     is_on: bool,
     description: str,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.SensorDefinition:
     """A sensor that starts `job_name` for the reasons a rule finds in what is pending."""
 
@@ -62,6 +63,8 @@ def watching(
         if not found:
             return dg.SkipReason("a run is at work" if seen.is_running else "nothing to do")
         pending.ask(systems, job_name, seen.now)
-        return dg.RunRequest(run_key=seen.now.isoformat(), tags={"sync/reason": found[0][:200]})
+        return dg.RunRequest(
+            run_key=seen.now.isoformat(), tags={"sync/reason": found[0][:200], **(tags or {})}
+        )
 
     return watch

@@ -72,6 +72,26 @@ _READABLE = (
 _ITEM = "the ERP has one active item of that SKU, or the line in the shop names another"
 _ORDER = "the order in the shop is corrected or cancelled"
 _SENT = "the write goes through, or the order is cancelled in the shop"
+_STOCK_SENT = "the number is written, or the shop shows it by itself"
+
+_LISTED = "the shop names a SKU of the ERP, or the listing is gone"
+
+
+def _of_product(owner_role: str, ends: str) -> Kind:
+    """Something about a product that no single write can mend; it stops nothing else."""
+    return Kind(
+        owner_role,
+        Finder.PLANNING,
+        ends,
+        subject_kind="product",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    )
+
+
+def _of_item(ends: str) -> Kind:
+    return Kind("operations", Finder.MAPPING, ends, subject_kind="product", blocks=False)
+
 
 KINDS: dict[str, Kind] = {
     "system.unreadable": Kind(
@@ -159,7 +179,121 @@ KINDS: dict[str, Kind] = {
         blocks=False,
         proof=Proof.ERP_ASKED,
     ),
+    "stock.mass_drop": Kind(
+        "operations",
+        Finder.PLANNING,
+        "fewer listings would be emptied, because their sources tell of stock again",
+        due_after=timedelta(hours=1),
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "stock.managed_by_parent": Kind(
+        "operations",
+        Finder.PLANNING,
+        "the variation keeps its own stock in the shop, or its parent has a number of its own",
+        subject_kind="thing",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "stock.refused": Kind(
+        "operations",
+        Finder.SENDING,
+        _STOCK_SENT,
+        subject_kind="thing",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "stock.listing_gone": Kind(
+        "operations",
+        Finder.SENDING,
+        "the shop shows the product again, or its listing is known to be gone",
+        subject_kind="thing",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "stock.drift": Kind(
+        "operations",
+        Finder.WATCHING,
+        "the next comparison finds no more differences than may be healed",
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "stock.shortfall": Kind(
+        "operations",
+        Finder.WATCHING,
+        "there is as much as was promised: stock came in, or orders were cancelled",
+        due_after=timedelta(hours=4),
+        subject_kind="thing",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
     "erp.amount_differs": _sent("finance", _SENT),
+    "product.sku_missing": _of_product("operations", "the item has a SKU, or is archived"),
+    "product.sku_doubled": _of_product("operations", "one active item of the ERP has the SKU"),
+    "listing.sku_missing": _of_product("operations", _LISTED),
+    "listing.sku_unknown": _of_product("operations", _LISTED),
+    "listing.sku_doubled": _of_product("operations", "one listing of the shop has the SKU"),
+    "catalog.field_conflict": _of_product(
+        "operations",
+        "shop and ERP say the same again, or the catalog policy treats the change otherwise",
+    ),
+    "product.refused": Kind(
+        "operations",
+        Finder.SENDING,
+        "the shop takes the write, or the plan no longer wants it",
+        subject_kind="product",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "product.variants_alike": _of_item("the ERP tells the variants apart by their attributes"),
+    "product.weight_unclear": _of_item("the ERP names a unit of weight for the item"),
+    "product.price_unclear": _of_item("the ERP's price can be stated as an amount"),
+    "product.unclear": _of_item("the ERP says it in a way that can be told to a shop"),
+    "product.components_unclear": _of_item("the ERP states the kit in whole components"),
+    "stock.location_unknown": Kind(
+        "engineer",
+        Finder.MAPPING,
+        "a location of the stock policy names the warehouse, and it is read again",
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "stock.line_invalid": Kind(
+        "operations",
+        Finder.READING,
+        "the warehouse sends a file without such a line",
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "stock.file_refused": Kind(
+        "operations",
+        Finder.READING,
+        "the warehouse sends a file that can be read",
+        due_after=timedelta(hours=4),
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    ),
+    "stock.kit_circle": Kind(
+        "operations",
+        Finder.PLANNING,
+        "the ERP's bills of components no longer lead back to the kit",
+        subject_kind="product",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
+    "policy.invalid": Kind(
+        "engineer",
+        Finder.READING,
+        "the next run can use the policy file",
+        due_after=timedelta(hours=4),
+        subject_kind="policy",
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    ),
     # Technical faults, not rules of the business.
     "erp.given_up": _sent("engineer", _SENT),
     "erp.contract_broken": _sent("engineer", _SENT),

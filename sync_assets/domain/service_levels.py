@@ -1,7 +1,7 @@
 """Service levels: what was promised, and whether it is kept, judged from facts.
 
-Pure: facts, promises and the moment in, levels out. A level is one entry of `LEVELS`. Stock
-freshness and shipment confirmation get theirs with the tables that hold their facts.
+Pure: facts, promises and the moment in, levels out. A level is one entry of `LEVELS`. Shipment
+confirmation gets its own with the tables that hold its facts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ class Promises:
     exception_hours_by_role: Mapping[str, float] = field(default_factory=dict)
     silent_after_minutes: float = 60
     backlog: float = 1000
+    stock_freshness_minutes: float = 5
 
 
 # ---------------------------------------------------------------- facts
@@ -92,6 +93,17 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class LateStock:
+    """The oldest thing of one kind that keeps a published number from being the newest."""
+
+    #: What waits: keys of a queue, or numbers to a store.
+    key: str
+    since_at: datetime
+    waiting: int = 1
+    is_paused: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """What levels are judged from."""
 
@@ -100,6 +112,7 @@ class Facts:
     exceptions: Sequence[OpenException] = ()
     sources: Sequence[Source] = ()
     queues: Sequence[Queue] = ()
+    stock: Sequence[LateStock] = ()
 
 
 # ---------------------------------------------------------------- judgement
@@ -280,6 +293,14 @@ def _queues(facts: Facts, promises: Promises) -> Iterable[Case]:
         yield Case(one.system, one.writes, promises.backlog, one.oldest_at, note=note)
 
 
+def _stock(facts: Facts, promises: Promises) -> Iterable[Case]:
+    """What is to be worked out again or written to a shop; held numbers wait for a person."""
+    for one in facts.stock:
+        waited = _minutes(facts.at - one.since_at)
+        note = "paused" if one.is_paused else f"{one.waiting:,} waiting"
+        yield Case(one.key, waited, promises.stock_freshness_minutes, one.since_at, note=note)
+
+
 ORDER_ACCEPTANCE = ServiceLevel(
     "order_acceptance",
     "minutes",
@@ -325,4 +346,15 @@ BACKLOG = ServiceLevel(
     "Systems with writes to take",
     "with more than promised",
 )
-LEVELS = (ORDER_ACCEPTANCE, SOURCE_SILENCE, BACKLOG, EXCEPTION_AGE)
+STOCK_FRESHNESS = ServiceLevel(
+    "stock_freshness",
+    "minutes",
+    "A change of stock or of an order is worked out and written to the shops in time, counted from "
+    "when it was noticed. Numbers that are held wait for a person, and parked ones too.",
+    lambda promises: promises.stock_freshness_minutes,
+    _stock,
+    "No number is late",
+    "Queues of stock with something waiting",
+    "for longer than promised",
+)
+LEVELS = (ORDER_ACCEPTANCE, STOCK_FRESHNESS, SOURCE_SILENCE, BACKLOG, EXCEPTION_AGE)

@@ -14,6 +14,8 @@ from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
 from sync_assets.ops import (
     alerts_commands,
+    catalog_commands,
+    drift_commands,
     exceptions_commands,
     host,
     progress,
@@ -23,6 +25,7 @@ from sync_assets.ops import (
     report,
     services_commands,
     status_commands,
+    stock_commands,
     systems_commands,
     webhooks_commands,
 )
@@ -40,7 +43,10 @@ app = typer.Typer(
 )
 app.add_typer(exceptions_commands.app, name="exceptions")
 app.add_typer(alerts_commands.app, name="alerts")
+app.add_typer(catalog_commands.app, name="catalog")
 app.add_typer(status_commands.app)
+app.add_typer(stock_commands.app)
+app.add_typer(drift_commands.app)
 app.add_typer(purge_commands.app)
 app.add_typer(receiver_commands.app)
 app.add_typer(replay_commands.app)

@@ -13,12 +13,12 @@ from resources.settings import Settings
 from resources.store.engine import connected
 from resources.store.inbox import Window
 from resources.wiring import Systems
+from sync_assets.hints import SOURCE
 from sync_assets.ops import progress
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
 from sync_assets.ops.shell import AsJson, By, Demo, deployment_of
 from sync_assets.orders import replaying
 from sync_assets.orders.foreseeing import Foreseen
-from sync_assets.orders.hints import SOURCE
 from sync_assets.orders.replaying import Found
 
 MOST = 5000

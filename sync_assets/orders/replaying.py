@@ -18,9 +18,9 @@ from resources.store.engine import connected
 from resources.store.inbox import Window
 from resources.wiring import Systems
 from sync_assets.domain.orders import order_ref
+from sync_assets.hints import BATCH, SOURCE
 from sync_assets.orders import foreseeing
 from sync_assets.orders.foreseeing import Foreseen
-from sync_assets.orders.hints import BATCH, SOURCE
 
 #: What is read again by its id, and how it is foreseen.
 KINDS: Mapping[str, Callable[[Systems, str, Sequence[str]], list[Foreseen]]] = {

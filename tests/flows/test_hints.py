@@ -89,7 +89,7 @@ def test_a_late_hint_never_brings_an_older_version_back(world: World) -> None:
 
 
 def test_what_names_nothing_we_follow_is_settled_and_says_so(world: World) -> None:
-    deliver(world, "7", "product.updated")
+    deliver(world, "7", "coupon.updated")
     deliver(world, "", "order.updated")
     deliver(world, "7; drop table", "order.updated")
     deliver(world, None, "action.woocommerce_x", resource_id=None)

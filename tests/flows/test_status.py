@@ -334,6 +334,7 @@ def test_status_is_one_object_for_programs(desk: Desk) -> None:
     found = json.loads(out)
     assert [one["level"] for one in found["levels"]] == [
         "order_acceptance",
+        "stock_freshness",
         "source_silence",
         "backlog",
         "exception_age",

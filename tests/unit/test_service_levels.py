@@ -11,8 +11,10 @@ from sync_assets.domain.service_levels import (
     LEVELS,
     ORDER_ACCEPTANCE,
     SOURCE_SILENCE,
+    STOCK_FRESHNESS,
     Case,
     Facts,
+    LateStock,
     Level,
     OpenException,
     Promises,
@@ -201,6 +203,31 @@ def test_a_backlog_of_a_paused_system_says_so() -> None:
     assert found.sentence.endswith("with 1,200 of 1,000 writes (paused).")
 
 
+# ---------------------------------------------------------------- stock freshness
+
+
+def test_stock_is_as_late_as_the_oldest_thing_that_waits() -> None:
+    stock = [
+        LateStock("availability", ago(minutes=3), 40),
+        LateStock("stock of us", ago(minutes=6), 2),
+    ]
+    found = level(STOCK_FRESHNESS, stock=stock)
+    assert (found.state, found.value, [one.key for one in found.breached]) == (
+        "breached",
+        6,
+        ["stock of us"],
+    )
+    assert found.sentence == (
+        "Queues of stock with something waiting: 1 of 2 for longer than promised; the first is "
+        "stock of us with 6 of 5 minutes (2 waiting)."
+    )
+
+
+def test_numbers_of_a_paused_store_say_so() -> None:
+    stock = [LateStock("stock of us", ago(minutes=6), 2, is_paused=True)]
+    assert "(paused)" in level(STOCK_FRESHNESS, stock=stock).sentence
+
+
 # ---------------------------------------------------------------- all
 
 
@@ -210,6 +237,7 @@ def test_every_level_is_judged_and_kept_where_nothing_ever_happened() -> None:
     assert {one.name for one in found} == {
         "order_acceptance",
         "source_silence",
+        "stock_freshness",
         "backlog",
         "exception_age",
     }

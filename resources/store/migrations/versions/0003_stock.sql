@@ -32,6 +32,8 @@ create table core.stock_level_versions (
     quarantined_units bigint not null,
     incoming_units bigint not null,
     true_at timestamptz not null,
+    -- The item it was told of; none where the source counts by SKU.
+    item_id bigint,
     known_at timestamptz not null,
     replaced_at timestamptz,
     run_id text,
@@ -40,17 +42,23 @@ create table core.stock_level_versions (
         allocated_units >= 0 and quarantined_units >= 0 and incoming_units >= 0)
 );
 
--- A whole warehouse was read: its levels are true at least for this moment, changed or not.
+create index levels_of_item on core.stock_level_versions (item_id)
+    where replaced_at is null and item_id is not null;
+
+-- A whole warehouse was read: its levels are true at least for this moment, changed or not. A
+-- reading counts only once all that it said is in the levels.
 create table core.stock_readings (
     source text not null,
     location text not null,
-    read_at timestamptz not null,
-    primary key (source, location)
+    seen_at timestamptz not null,
+    read_at timestamptz,
+    primary key (source, location),
+    constraint levels_follow_readings check (read_at <= seen_at)
 );
 
 create view core.stock_levels as
     select v.sku, v.location, v.source, v.on_hand_units, v.allocated_units, v.quarantined_units,
-           v.incoming_units, greatest(v.true_at, r.read_at) as true_at
+           v.incoming_units, greatest(v.true_at, r.read_at) as true_at, v.run_id
     from core.stock_level_versions v
     left join core.stock_readings r on r.source = v.source and r.location = v.location
     where v.replaced_at is null;
@@ -84,7 +92,7 @@ create index open_reservations on core.reservation_versions (sku)
 
 create view core.reservations as
     select order_ref, sku, location, promised_units, allocated_units, open_units, state,
-           reserved_at, allocated_at, expires_at, ended_at
+           reserved_at, allocated_at, expires_at, ended_at, run_id
     from core.reservation_versions where replaced_at is null;
 
 -- How fast a SKU sells in a channel, for safety stock in days.
@@ -123,41 +131,59 @@ create table core.availability_versions (
     constraint nothing_below_zero_is_sold check (sellable_units >= 0 and backorder_units >= 0)
 );
 
+create index numbers_beyond_stock on core.availability_versions (channel)
+    where replaced_at is null and backorder_units > 0;
+
 create view core.availability as
     select channel, sku, atp_units, safety_units, sellable_units, backorder_units, lead_days,
-           limited_by, scarcest_sku, policy_hash, computed_at
+           limited_by, scarcest_sku, policy_hash, computed_at, run_id
     from core.availability_versions where replaced_at is null;
 
 -- What must be worked out again, written in the transaction that changed what it rests on:
--- reservation (of an order), availability (of a SKU), stock_plan (of a SKU). The step that works it
--- out takes the rows away in its own transaction, so a run that dies leaves them.
+-- stock_reading (of an item, `<erp>:<id>`), reservation (of an order), availability (of a SKU),
+-- stock_plan (of a SKU); the key * means all. The step that works it out takes the rows away in its
+-- own transaction, so a run that dies leaves them. A mark locks the row even where it stands
+-- already: a taker that cannot see the change yet then leaves it. Marks in several queues follow
+-- the order given here, so that no two transactions wait for one another.
 create table ops.stale (
     queue text not null,
     key text not null,
     since timestamptz not null,
     primary key (queue, key),
-    constraint queue_is_known check (queue in ('reservation', 'availability', 'stock_plan'))
+    constraint queue_is_known check (
+        queue in ('stock_reading', 'reservation', 'availability', 'stock_plan'))
 );
+create index oldest_stale on ops.stale (queue, since);
 
 create function ops.mark_orders_stale() returns trigger language plpgsql as $$
 begin
-    insert into ops.stale (queue, key, since)
+    insert into ops.stale as held (queue, key, since)
     select distinct 'reservation', n.order_ref, now() from new_rows n order by 2
-    on conflict do nothing;
+    on conflict (queue, key) do update set since = held.since;
     return null;
 end $$;
 create function ops.mark_availability_stale() returns trigger language plpgsql as $$
 begin
-    insert into ops.stale (queue, key, since)
+    if (select count(*) from (select from new_rows limit 20001) many) > 20000 then
+        insert into ops.stale as held (queue, key, since) values ('availability', '*', now())
+        on conflict (queue, key) do update set since = held.since;
+        return null;
+    end if;
+    insert into ops.stale as held (queue, key, since)
     select distinct 'availability', n.sku, now() from new_rows n where n.sku is not null order by 2
-    on conflict do nothing;
+    on conflict (queue, key) do update set since = held.since;
     return null;
 end $$;
 create function ops.mark_plans_stale() returns trigger language plpgsql as $$
 begin
-    insert into ops.stale (queue, key, since)
+    if (select count(*) from (select from new_rows limit 20001) many) > 20000 then
+        insert into ops.stale as held (queue, key, since) values ('stock_plan', '*', now())
+        on conflict (queue, key) do update set since = held.since;
+        return null;
+    end if;
+    insert into ops.stale as held (queue, key, since)
     select distinct 'stock_plan', n.sku, now() from new_rows n where n.sku is not null order by 2
-    on conflict do nothing;
+    on conflict (queue, key) do update set since = held.since;
     return null;
 end $$;
 
@@ -189,11 +215,21 @@ create trigger new_numbers_are_published after insert on core.availability_versi
     referencing new table as new_rows for each statement execute function ops.mark_plans_stale();
 create trigger new_listings_are_compared after insert on core.listings
     referencing new table as new_rows for each statement execute function ops.mark_plans_stale();
-create trigger changed_listings_are_compared after update on core.listings
-    referencing new table as new_rows for each statement execute function ops.mark_plans_stale();
 
 -- Orders that were there before.
 insert into ops.stale (queue, key, since) select 'reservation', order_ref, now() from core.orders;
+
+-- Whoever decides what runs is woken by a mark that is new.
+create function ops.announce_new() returns trigger language plpgsql as $$
+begin
+    if exists (select from new_rows) then
+        perform pg_notify('sync_work', tg_argv[0]);
+    end if;
+    return null;
+end $$;
+create trigger stale_is_announced after insert on ops.stale
+    referencing new table as new_rows
+    for each statement execute function ops.announce_new('stale');
 
 create table core.stock_shortfalls (
     sku text not null,
