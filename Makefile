@@ -6,10 +6,10 @@ READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-tryton check format lint types imports tests clean
-.PHONY: bench bench-intake bench-latency bench-surge
+.PHONY: bench bench-intake bench-latency bench-surge bench-availability bench-catalog bench-oversell
 
 help:          ## Say what can be made
-	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 21
 
 demo: $(READY) ## Set everything up and carry real baskets from three stores into an ERP (ARGS="--orders 500")
 	$(BIN)/sync-assets demo $(ARGS)
@@ -59,3 +59,12 @@ $(READY): requirements.lock pyproject.toml
 
 clean:         ## Remove the virtual environment; data stays in SYNC_HOME
 	rm -rf $(VENV)
+
+bench-availability: $(READY) ## Stock of 100,000 SKUs worked out and compared, beside bare pandas and one SQL statement
+	$(BIN)/python bench/availability.py $(ARGS)
+
+bench-catalog: $(READY) ## A first push of 20,000 products, and one that has nothing to do
+	$(BIN)/python bench/catalog.py $(ARGS)
+
+bench-oversell: $(READY) ## Oversold units of real baskets: 15-minute polling against this pipeline
+	$(BIN)/python bench/oversell.py $(ARGS)

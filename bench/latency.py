@@ -1,11 +1,14 @@
 """Seconds from the receiver's 2xx to the receipt committed, at light load, on one machine.
 
-    python bench/latency.py [--events 40] [--gap 4] [--dev] [--json]
+    python bench/latency.py [--events 40] [--gap 4] [--dev] [--stock] [--json]
 
 Stand-in stores and an ERP that takes 20 ms an answer, Postgres, and the product as `sync-assets up`
 runs it: receiver, daemon, code server, warm worker. `--dev` runs Dagster's own daemon and launches
 each run in a process of its own, as `dagster dev` does. The parts: `detect` from the 2xx to the run
 being asked for, `start` to its first step, `work` to the receipt being committed.
+
+`--stock` takes the time until a sale in one shop has lowered the number that another shop shows:
+all three stores sell from all three warehouses then.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from typing import Any
 import dagster as dg
 import httpx
 
+from resources.sandbox.shop_order import STORES
 from resources.store.engine import connected
 from resources.store.frames import read_rows, scalar
 from sync_assets.ops import host
@@ -41,13 +45,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # its processes must not stay behind
     with (
         tempfile.TemporaryDirectory(prefix="sync-latency-") as folder,
-        rehearse(Path(folder), orders=60, erp_seconds=0.02) as stage,
+        rehearse(
+            _with_policy(Path(folder), wanted.stock),
+            orders=400 if wanted.stock else 60,
+            erp_seconds=0.02,
+        ) as stage,
     ):
         if wanted.dev:
             _as_dagster_dev(stage)
         _say("Starting; the first orders are carried over")
         _settle(stage)
-        result = _measure(stage, wanted)
+        if wanted.stock:
+            _settle_stock(stage)
+        result = _measure_stock(stage, wanted) if wanted.stock else _measure(stage, wanted)
     if wanted.json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
@@ -59,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--gap", type=float, default=4.0, help="seconds between events, on average")
     parser.add_argument("--dev", action="store_true", help="plain daemon, a process per run")
+    parser.add_argument("--stock", action="store_true", help="a sale here until a number there")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     return parser.parse_args()
 
@@ -120,6 +131,92 @@ def _measure(stage: Rehearsal, wanted: argparse.Namespace) -> dict[str, Any]:
             for name in ("detect", "start", "work")
         },
     }
+
+
+def _with_policy(home: Path, is_shared: bool) -> Path:
+    """Let every store sell from every warehouse; the file is JSON, which is YAML too."""
+    if is_shared:
+        places = {one.warehouse.lower(): one.warehouse for one in STORES.values()}
+        policy = {
+            "version": 1,
+            "locations": {name: {"source": "odoo", "code": code} for name, code in places.items()},
+            "channels": {name: {"locations": sorted(places)} for name in STORES},
+        }
+        path = home / "policies" / "availability.yaml"
+        path.parent.mkdir()
+        path.write_text(json.dumps(policy))
+    return home
+
+
+def _settle_stock(stage: Rehearsal) -> None:
+    """Wait until every shop shows what it may sell."""
+    first = "select count(*) from receipt.woocommerce__stock"
+    left = (
+        "select (select count(*) from plan.woocommerce__stock) + (select count(*) from ops.stale)"
+    )
+    if not host.wait_until(
+        lambda: _count(stage, first) > 0 and _count(stage, left) == 0 and _count(stage, _OPEN) == 0,
+        seconds=2 * READY_SECONDS,
+        meanwhile=stage.mind,
+    ):
+        raise SystemExit("The shops' numbers did not settle; the logs are in the home folder.")
+
+
+def _measure_stock(stage: Rehearsal, wanted: argparse.Namespace) -> dict[str, Any]:
+    dice, seconds, lost, tried = random.Random(7), list[float](), 0, 0
+    while len(seconds) + lost < wanted.events and tried < 20 * wanted.events:
+        tried += 1
+        took = _one_number(stage)
+        if took is None:
+            continue
+        lost += took < 0
+        seconds += [took] if took >= 0 else []
+        _say(f"{len(seconds)}/{wanted.events}: {took:.2f} s")
+        time.sleep(dice.uniform(0.5, 1.5) * wanted.gap)
+    seconds.sort()
+    return {
+        "events": len(seconds) + lost,
+        "what": "a sale in one shop until the number in another",
+        "p50_seconds": _share(seconds, 0.50),
+        "p95_seconds": _share(seconds, 0.95),
+        "most_seconds": round(seconds[-1], 2),
+        "lost": lost,
+    }
+
+
+def _one_number(stage: Rehearsal) -> float | None:
+    """Sell, tell, and wait for a number of another shop; nothing where no other shop sells it."""
+    sold = stage.sandbox.sell()
+    skus = [line["sku"] for line in json.loads(sold["text"])["line_items"] if line["sku"]]
+    with connected(stage.engine) as connection:
+        others = read_rows(
+            connection,
+            "select sku, store from core.listings where sku = any(:skus) and store <> :store "
+            "and stock_management = 'yes'",
+            skus=skus,
+            store=sold["store"],
+        )
+        newest = scalar(connection, "select coalesce(max(id), 0) from receipt.woocommerce__stock")
+    _tell(stage, sold)
+    answered = time.monotonic()
+    if not others:
+        return None
+
+    def is_there() -> bool:
+        with connected(stage.engine) as connection:
+            return bool(
+                scalar(
+                    connection,
+                    "select exists (select from receipt.woocommerce__stock where id > :newest "
+                    "and system <> :store and sku = any(:skus) and outcome = 'set')",
+                    newest=newest,
+                    store=sold["store"],
+                    skus=skus,
+                )
+            )
+
+    there = _polled(is_there, stage.mind)
+    return time.monotonic() - answered if there else -1.0
 
 
 def _share(seconds: list[float], share: float) -> float:

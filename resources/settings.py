@@ -231,6 +231,8 @@ class Retention(Part):
     raw_days: int = pydantic.Field(default=180, ge=1)
     runs_days: int = pydantic.Field(default=30, ge=1)
     calls_days: int = pydantic.Field(default=14, ge=1)
+    #: Stock numbers that newer ones replaced; what is current is never purged.
+    history_days: int = pydantic.Field(default=730, ge=1)
 
 
 class Settings(Part):

@@ -102,6 +102,18 @@ def deployment(
     }
 
 
+def catalog_policy() -> str:
+    """Whose word counts for products of the invented stores: the ERP's for prices.
+
+    Items keep their value in whatever currency a store sells in. No shop gets an item that it never
+    sold: it would be nine thousand products of another country.
+    """
+    stores = {name: {"own_price_currency": one.currency} for name, one in STORES.items()}
+    return json.dumps(
+        {"version": 1, "defaults": {"creates_missing": False}, "stores": stores}, indent=2
+    )
+
+
 def as_toml(data: Mapping[str, Any]) -> str:
     """Write such data as TOML: texts, numbers, yes and no, lists of them, and tables."""
     return "\n".join(_lines(data, ())) + "\n"

@@ -372,7 +372,10 @@ class WooCommerceStore(Assortment):
         """Offer what a checkout sells, where nobody has set it up before."""
         sku = line.get("sku")
         if sku and not self.products.with_sku(sku):
-            price = exact(line.get("subtotal", line.get("total"))) / int(line.get("quantity", 1))
+            worth = exact(line.get("subtotal", line.get("total")))
+            if self.rounding.gross:  # a line is net, the price of its article is not
+                worth += sum(exact(tax.get("subtotal")) for tax in line.get("taxes", ()))
+            price = worth / int(line.get("quantity", 1))
             self.add_product(sku, line.get("name", sku), self.rounding.money(price))
 
     def _with_email(self, given: Given) -> Given:

@@ -18,6 +18,17 @@ from resources.store.frames import read_rows
 BATCH = 5_000
 #: A worker says every few seconds that it is alive.
 WORKER_IS_DEAD_AFTER = timedelta(days=1)
+#: Tables that keep every version of a number.
+VERSIONED = (
+    "core.stock_level_versions",
+    "core.reservation_versions",
+    "core.availability_versions",
+)
+#: The newest answer of a listing says what it was last told.
+_REPLACED_RECEIPT = (
+    "t.answered_at < :before and exists (select from receipt.woocommerce__stock n "
+    "where n.system = t.system and n.product_id = t.product_id and n.id > t.id)"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,12 @@ def policies(connection: Connection, retention: Retention) -> list[Policy]:
             Policy(table, "version", retention.raw_days, _raw(table))
             for table in raw_tables(connection)
         ],
+        *[
+            Policy(table, "ctid", retention.history_days, "t.replaced_at < :before")
+            for table in VERSIONED
+        ],
+        Policy("core.stock_drift", "ctid", retention.history_days, "t.compared_at < :before"),
+        Policy("receipt.woocommerce__stock", "id", retention.history_days, _REPLACED_RECEIPT),
         Policy("ops.calls", "ctid", retention.calls_days, "t.minute < :before"),
         Policy("ops.alert", "ctid", retention.runs_days, "t.ended_at < :before"),
         Policy("ops.handover", "ctid", retention.runs_days, _HANDOVER),

@@ -115,6 +115,8 @@ def _whole(systems: Systems, erp: str, found: Mapping[str, str], run_id: str | N
     """Read every level; what a walk that came to its end did not show any more is gone."""
     began, total = systems.now(), Tally()
     met: dict[str, array[int]] = {code: array("q") for code in found}
+    with connected(systems.engine) as connection:
+        marks = _marked(connection, erp)
     with systems.erp(erp) as client:
         for moment, page in _timed(systems, client.stock_levels(list(found))):
             with connected(systems.engine) as connection:
@@ -124,6 +126,7 @@ def _whole(systems: Systems, erp: str, found: Mapping[str, str], run_id: str | N
     with connected(systems.engine) as connection:
         _keep_gone(systems, connection, erp, met, began, run_id)
         _remember_reading(connection, erp, found.values(), began)
+        stale.settle(connection, READ_AGAIN, marks)
     was_read(systems, erp, LEVELS, began)
     return total
 
@@ -198,8 +201,7 @@ def _remember_reading(
 def _of_moved(systems: Systems, erp: str, found: Mapping[str, str], run_id: str | None) -> Tally:
     """Read the levels of items that moved, and of those an accepted order waits for."""
     with connected(systems.engine) as connection:
-        marks = stale.waiting(connection, READ_AGAIN)
-        marks = {key: at for key, at in marks.items() if key.startswith(f"{erp}:")}
+        marks = _marked(connection, erp)
         awaited = _awaited(connection, systems, erp)
     items = sorted({int(key.rpartition(":")[2]) for key in marks} | awaited)
     if not items:
@@ -215,6 +217,12 @@ def _of_moved(systems: Systems, erp: str, found: Mapping[str, str], run_id: str 
         stale.settle(connection, READ_AGAIN, marks)
     was_read(systems, erp, f"{LEVELS}_of_moved", systems.now())
     return total
+
+
+def _marked(connection: Connection, erp: str) -> dict[str, datetime]:
+    """Items of an ERP to be read again, and since when."""
+    marks = stale.waiting(connection, READ_AGAIN)
+    return {key: at for key, at in marks.items() if key.startswith(f"{erp}:")}
 
 
 def _placed(page: list[Payload], found: Mapping[str, str], moment: datetime) -> list[Payload]:

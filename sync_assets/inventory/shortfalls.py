@@ -76,12 +76,15 @@ left join lateral (
     select array_agg(n.order_ref order by n.reserved_at desc, n.order_ref desc) as refs from (
         select v.order_ref, v.reserved_at from core.reservation_versions v
         join core.orders c on c.order_ref = v.order_ref
-            and c.state in ('pending_payment', 'on_hold', 'paid')
+            and (v.state = 'open' or c.state in ('pending_payment', 'on_hold', 'paid'))
         where v.sku = h.sku and v.location = h.location and v.replaced_at is null
           and v.state in ('open', 'covered')
         order by v.reserved_at desc, v.order_ref desc limit :most) n
 ) o on true
 where h.promised_units > 0 and h.promised_units > h.available_units
+  -- A SKU that is in no ERP's items holds its order already (order.sku_unknown).
+  and (exists (select from core.product_refs p where p.sku = h.sku)
+       or not exists (select from core.product_refs))
   and not exists (
     select from core.availability_versions a
     where a.sku = h.sku and a.replaced_at is null and a.backorder_units > 0)

@@ -21,7 +21,7 @@ from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.domain.exception_kinds import MAPPING_CODES
-from sync_assets.ops import host, live, progress, rehearsal, report, runs
+from sync_assets.ops import demo_goods, host, live, progress, rehearsal, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
@@ -72,7 +72,11 @@ def run(wanted: Wanted) -> dict[str, Any]:
             ran = [runs.execute(defs, jobs.ORDERS, instance)]
         say("Comparing shops, core and ERP")
         ran.append(runs.execute(defs, jobs.COMPARE, instance))
-        summary = summarise(systems, world, ran, time.monotonic() - began, url)
+        carried = time.monotonic() - began
+        ran += demo_goods.carry(defs, instance, systems, say)
+        summary = summarise(systems, world, ran, carried, url)
+        summary["stock"] = demo_goods.counted(systems)
+        summary["seconds"] = round(time.monotonic() - began, 1)
         if not wanted.quiet and (wanted.stay or wanted.watch):
             tell(summary)
             _linger(wanted, systems, place, url, say)
@@ -167,6 +171,7 @@ def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
         store_options={"lag_seconds": 1},
     )
     path.write_text(deployment.as_toml(data))
+    demo_goods.write_policy(path.parent)
     return path
 
 
@@ -204,7 +209,7 @@ def summarise(
     seconds: float,
     url: str | None,
 ) -> dict[str, Any]:
-    """Count both sides again, from what the systems themselves say."""
+    """Count both sides again, from what the systems themselves say; `seconds` are the orders'."""
     shops = {name: shop_agreement(systems, name) for name in systems.settings.stores}
     erps = {name: erp_agreement(systems, name) for name in systems.settings.erps}
     with connected(systems.engine) as connection:
@@ -238,7 +243,6 @@ def summarise(
         summary["file"] = world["file"]
     summary["runs"] = ran
     summary["orders_per_second"] = round(summary["shop_orders"] / max(seconds, 0.001), 1)
-    summary["seconds"] = round(seconds, 1)
     summary["peak_mib"] = host.peak_mib()
     summary["ui"] = url
     return summary
@@ -261,6 +265,7 @@ def in_step(summary: dict[str, Any]) -> bool:
         steps_ran
         and all_here
         and summary["sums_match"]
+        and not any(one["differ"] for one in summary["stock"])
         and not (summary["doubled"] or summary["missing"] or summary["different"])
     )
 
@@ -281,6 +286,7 @@ def tell(summary: dict[str, Any]) -> None:
     )
     table("Not sent, by state", [{"state": k, "orders": v} for k, v in summary["not_sent"].items()])
     table("Sums per currency: shops (core), and what the ERP says it holds", summary["sums"])
+    table("Products and stock: what shops show, against what they may sell", summary["stock"])
     if "file" in summary:
         told = [{"decision": k, "rows": v} for k, v in summary["file"]["decisions"].items()]
         table(f"Rows of the file: {summary['file']['rows']}", told)
@@ -288,7 +294,7 @@ def tell(summary: dict[str, Any]) -> None:
         for why in one["why"]:
             out.print(f"[red]{one['job']}: {why}[/red]")
     good = in_step(summary)
-    verdict = "[green]In step:[/green] nothing lost, nothing twice, all sums match."
+    verdict = "[green]In step:[/green] nothing lost, nothing twice, all sums and numbers match."
     out.print(verdict if good else "[red]Not in step; see above.[/red]")
     out.print("Look closer:")
     for command in ("status", "exceptions list", f"trace {summary['example']}", "ui"):

@@ -84,8 +84,15 @@ def assert_in_step(summary: dict[str, Any]) -> None:
     assert [(one["job"], one["success"]) for one in summary["runs"]] == [
         ("orders", True),
         ("orders_compare", True),
+        ("catalog", True),
+        ("stock", True),
+        *[("stock_compare", True)] * 3,
     ]
     assert summary["runs"][1]["failed_checks"] == []
+    for one in summary["stock"]:
+        assert one["compared"] == one["listings"] > 0 or one["listings"] == 0
+        assert (one["differ"], one["off_units"]) == (0, 0)
+        assert one["numbers_published"] > 0 or one["listings"] == 0
     assert summary["seconds"] > 0
 
 
@@ -164,6 +171,7 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
         ({"doubled": 1}, False),
         ({"missing": 1}, False),
         ({"different": 1}, False),
+        ({"stock": [{"store": "us", "differ": 1}]}, False),
         ({"sums_match": False}, False),
         ({"runs": [{"success": True}, {"success": False}]}, False),
     ],
@@ -177,6 +185,7 @@ def test_only_a_whole_and_equal_world_is_in_step(change: dict[str, Any], good: b
         "missing": 0,
         "different": 0,
         "sums_match": True,
+        "stock": [{"store": "us", "differ": 0}],
         "runs": [{"success": True}],
     }
     assert demo.in_step({**summary, **change}) is good

@@ -255,7 +255,7 @@ def test_every_table_of_what_systems_said_is_purged(engine: Engine) -> None:
     for table in tables:
         said(engine, "7", 400 * DAY, table=table)
         said(engine, "7", 300 * DAY, table=table)
-    assert len(tables) == 12
+    assert len(tables) == 13
     assert run(engine) == {f"raw.{table}": 1 for table in tables}
 
 
@@ -474,3 +474,23 @@ def test_the_audit_and_every_exception_stay(engine: Engine) -> None:
         assert audit.broken(connection) == []
     assert len(rows(engine, "select id from ops.audit")) == 1
     assert rows(engine, "select state from ops.exception") == [("closed",)]
+
+
+def test_numbers_that_were_replaced_long_ago_go_and_current_ones_stay(engine: Engine) -> None:
+    insert = (
+        "insert into core.availability_versions (channel, sku, atp_units, safety_units, "
+        "sellable_units, backorder_units, limited_by, policy_hash, computed_at, replaced_at) "
+        "values ('us', 'TEA', :units, 0, :units, 0, 'stock', 'x', :at, :replaced)"
+    )
+    with connected(engine) as connection:
+        for units, age, replaced in ((3, 900, 800), (4, 800, 700), (5, 700, None)):
+            values = {
+                "units": units,
+                "at": NOW - age * DAY,
+                "replaced": NOW - replaced * DAY if replaced else None,
+            }
+            connection.execute(text(insert), values)
+        connection.execute(text("truncate ops.stale"))
+    assert run(engine) == {"core.availability_versions": 1}
+    left = rows(engine, "select sellable_units from core.availability_versions order by 1")
+    assert [units for (units,) in left] == [4, 5]
