@@ -263,24 +263,30 @@ def settle(
     connection: Connection, settled: Sequence[Settled], *, worker: str, now: datetime
 ) -> int:
     """Record how writes ended; answer how many this worker still held."""
-    count = 0
-    for one in settled:
-        count += connection.execute(
-            text(
-                """
-                update ops.outbox set state = :state, error_class = :error_class,
-                    error_text = :error_text, due_at = coalesce(:due_at, due_at), updated_at = :now,
-                    attempts = attempts - case when :counts then 0 else 1 end,
-                    first_failed_at = case when :counts and :state in
-                        ('waiting', 'unknown', 'parked') then coalesce(first_failed_at, :now)
-                        else first_failed_at end,
-                    leased_by = null, lease_until = null
-                where id = :id and state = 'leased' and leased_by = :worker
-                """
-            ),
-            {**vars(one), "worker": worker, "now": now},
-        ).rowcount
-    return count
+    columns = {
+        "ids": [one.id for one in settled],
+        "states": [one.state for one in settled],
+        "classes": [one.error_class for one in settled],
+        "texts": [one.error_text for one in settled],
+        "dues": [one.due_at for one in settled],
+        "counts": [one.counts for one in settled],
+    }
+    done = connection.execute(text(_SETTLE), {"worker": worker, "now": now, **columns})
+    return int(done.rowcount)
+
+
+_SETTLE = """
+update ops.outbox o set state = s.state, error_class = s.error_class, error_text = s.error_text,
+    due_at = coalesce(s.due_at, o.due_at), updated_at = :now,
+    attempts = o.attempts - case when s.counts then 0 else 1 end,
+    first_failed_at = case when s.counts and s.state in ('waiting', 'unknown', 'parked')
+        then coalesce(o.first_failed_at, :now) else o.first_failed_at end,
+    leased_by = null, lease_until = null
+from unnest(cast(:ids as bigint[]), cast(:states as text[]), cast(:classes as text[]),
+    cast(:texts as text[]), cast(:dues as timestamptz[]), cast(:counts as boolean[]))
+    as s(id, state, error_class, error_text, due_at, counts)
+where o.id = s.id and o.state = 'leased' and o.leased_by = :worker
+"""
 
 
 def begun(connection: Connection, system: str, things: Sequence[str]) -> list[str]:
