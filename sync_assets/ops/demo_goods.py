@@ -8,7 +8,7 @@ import dagster as dg
 
 from resources.sandbox import deployment
 from resources.store.engine import connected
-from resources.store.frames import read_rows
+from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.ops import runs
@@ -28,11 +28,19 @@ def carry(
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Bring prices and stock to the shops, then compare whole shops with what we worked out."""
-    say("Carrying prices and stock from the ERP to the shops")
-    ran = [runs.execute(defs, job, instance) for job in (jobs.CATALOG, jobs.STOCK)]
-    say("Comparing the stock that shops show with what they may sell")
-    stores = sorted(systems.settings.stores)
-    return [*ran, *[runs.execute(defs, jobs.STOCK_COMPARE, instance, one) for one in stores]]
+    say("Comparing the ERP's products with what the shops show, and writing what differs")
+    ran = [runs.execute(defs, jobs.CATALOG, instance)]
+    say(f"Working out what each shop may sell: {_listings(systems):,} numbers to publish")
+    ran.append(runs.execute(defs, jobs.STOCK, instance))
+    for store in sorted(systems.settings.stores):
+        say(f"Reading all of {store} again: does it show what it may sell?")
+        ran.append(runs.execute(defs, jobs.STOCK_COMPARE, instance, store))
+    return ran
+
+
+def _listings(systems: Systems) -> int:
+    with connected(systems.engine) as connection:
+        return int(scalar(connection, "select count(*) from core.listings where sku is not null"))
 
 
 def counted(systems: Systems) -> list[dict[str, Any]]:
