@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,17 @@ def from_file(settings: Settings, path: Path | None = None) -> InForce | None:
 
 def of(body: str, settings: Settings | None = None) -> InForce:
     """The policy of these words; with `settings`, whether it fits them too."""
-    policy = parse(read_yaml(body))
+    policy, policy_hash = _understood(body)
     if settings is not None:
         _must_fit(policy, settings)
-    return InForce(policy, _hash(policy, body), body)
+    return InForce(policy, policy_hash, body)
+
+
+@lru_cache(maxsize=8)
+def _understood(body: str) -> tuple[Policy, str]:
+    """The same words mean the same: a run asks several times, and a warm worker for days."""
+    policy = parse(read_yaml(body))
+    return policy, _hash(policy, body)
 
 
 def _hash(policy: Policy, body: str) -> str:

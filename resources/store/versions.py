@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.compute as pc
 from sqlalchemy import Connection, text
 
-from resources.store.frames import as_arrow, literal, send_frame
+from resources.store.frames import as_arrow, literal, scalar, send_frame
 
 #: Up to so many rows are looked up one by one in what is held.
 FEW = 20_000
@@ -53,20 +53,54 @@ def stage(
     connection: Connection, shape: Versioned, name: str, rows: pd.DataFrame | pyarrow.Table
 ) -> None:
     """Put rows of the columns of `shape` into a temporary table; it goes with the commit."""
-    table = rows if isinstance(rows, pyarrow.Table) else as_arrow(rows)
-    columns = ", ".join(shape.columns)
     connection.exec_driver_sql(f"drop table if exists {name}")
     connection.exec_driver_sql(
-        f"create temp table {name} on commit drop as "  # noqa: S608
-        f"select {columns} from {shape.table} with no data"
+        f"create temp table {name} on commit drop as {_shaped(shape)} with no data"
     )
+    _fill(connection, name, as_arrow(rows))
+
+
+@contextmanager
+def staged(
+    connection: Connection, shape: Versioned, name: str, rows: pd.DataFrame | pyarrow.Table
+) -> Iterator[str]:
+    """Stage rows for what is done inside; answers the name of the table, which is gone after.
+
+    Many rows go into a table that is not temporary, since only such are read by several processes
+    at once. The name is this connection's own, and a transaction that fails takes the table along.
+    """
+    table = as_arrow(rows)
+    if table.num_rows <= FEW:
+        # In the order of the index: each look-up finds what the one before brought near.
+        stage(connection, shape, name, table.sort_by([(key, "ascending") for key in shape.key]))
+        yield name
+        return
+    own = f"ops.{name}_{scalar(connection, 'select pg_backend_pid()')}"
+    connection.exec_driver_sql(f"create unlogged table {own} as {_shaped(shape)} with no data")
+    _fill(connection, own, table)
+    yield own
+    connection.exec_driver_sql(f"drop table {own}")
+
+
+def _shaped(shape: Versioned) -> str:
+    return f"select {', '.join(shape.columns)} from {shape.table}"  # noqa: S608
+
+
+def _fill(connection: Connection, name: str, table: pyarrow.Table) -> None:
+    """COPY the rows; what is the same in all is said once, as a million moments take a second."""
     for column in table.column_names:
-        # What is the same in every row is said once: a million moments take a second to write.
-        if table.num_rows > 1 and pc.count_distinct(table[column], mode="all").as_py() == 1:
+        if table.num_rows > 1 and _is_one_value(table[column]):
             value = literal(table[column][0].as_py())
             connection.exec_driver_sql(f"alter table {name} alter {column} set default {value}")
             table = table.drop_columns([column])
     send_frame(connection, name, table)
+
+
+def _is_one_value(column: pyarrow.ChunkedArray) -> bool:
+    """Whether all are the same; the first ones nearly always tell that they are not."""
+    return all(
+        pc.count_distinct(part, mode="all").as_py() == 1 for part in (column[:1_000], column)
+    )
 
 
 def keep_changed(
@@ -95,18 +129,17 @@ def joined_well(connection: Connection, staged: str) -> Iterator[None]:
     """Have a stage without statistics compared with a big table the way that fits its size.
 
     Few rows are looked up by the index, many by a hash; sorting their text takes ten times as long.
+    The hash is made piece by piece: pieces that fit the processor's cache take half the time, and
+    the memory that parallel workers share is small in many containers.
     """
-    count = connection.exec_driver_sql(f"select count(*) from {staged} s").scalar_one()  # noqa: S608
-    by_hash = "off" if count <= FEW else "on"
-    connection.exec_driver_sql(
-        f"set local work_mem = '96MB'; set local enable_mergejoin = off; "
-        f"set local enable_hashjoin = {by_hash}"
-    )
+    counted = f"select count(*) from (select from {staged} s limit {FEW + 1}) few"  # noqa: S608
+    is_many = scalar(connection, counted) > FEW
+    off = ("nestloop", "memoize", "mergejoin") if is_many else ("hashjoin", "mergejoin")
+    ways = "; ".join(f"set local enable_{way} = off" for way in off)
+    connection.exec_driver_sql(f"set local work_mem = '4MB'; {ways}")
     yield
-    connection.exec_driver_sql(
-        "set local enable_mergejoin = on; set local enable_hashjoin = on; "
-        "set local work_mem to default"
-    )
+    ways = "; ".join(f"set local enable_{way} to default" for way in off)
+    connection.exec_driver_sql(f"set local work_mem to default; {ways}")
 
 
 def _write(connection: Connection, shape: Versioned, run_id: str | None, skipped: int) -> Kept:

@@ -54,6 +54,18 @@ def _groups(policy: Policy) -> list[Group]:
     return [Group(channels, tuple(names)) for channels, names in found.items()]
 
 
+def interchangeable(policy: Policy) -> dict[str, list[str]]:
+    """Locations that make no difference to any number, by the one that stands for them.
+
+    The same channels sell from them; those nobody sells from, or that are closed, are one group.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(policy.locations):
+        sellers = (one for one in policy.channels if name in policy.open_locations(one))
+        found.setdefault(tuple(sellers), []).append(name)
+    return {names[0]: names for names in found.values()}
+
+
 def _in_order(policy: Policy, channels: set[str]) -> tuple[str, ...]:
     return tuple(sorted(channels, key=lambda name: (policy.channels[name].priority, name)))
 

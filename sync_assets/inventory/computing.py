@@ -4,7 +4,8 @@ numbers that differ out. Works on the SKUs that were marked, or on all.
 The marks go in the transaction that writes the numbers, so a run that dies leaves them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from resources.store.frames import fetch_frame, literal, read_rows, scalar, stag
 from resources.wiring import Systems
 from sync_assets import policies
 from sync_assets.domain.availability import Inputs, KitCycle, availability
+from sync_assets.domain.dividing import interchangeable
 from sync_assets.domain.orders import Problem
 from sync_assets.domain.policy import Policy
 from sync_assets.trouble import exceptional
@@ -167,7 +169,7 @@ def inputs_of(connection: Connection, policy: Policy, skus: list[str] | None) ->
     if skus is not None:
         stage_keys(connection, "stage_skus", _with_components(connection, skus))
         within = "join stage_skus k on k.key = v.sku"
-    levels = _free(connection, sorted(policy.locations), within)
+    levels = _free(connection, interchangeable(policy), within)
     reservations = fetch_frame(
         connection,
         f"select v.sku, v.location, sum(v.open_units) from core.reservation_versions v {within} "  # noqa: S608
@@ -188,24 +190,24 @@ def inputs_of(connection: Connection, policy: Policy, skus: list[str] | None) ->
     return Inputs(levels, reservations, components, demand, policy, skus)
 
 
-def _free(connection: Connection, locations: Sequence[str], within: str) -> pd.DataFrame:
-    """What is free by SKU and location, as levels of which nothing is allocated.
+def _free(connection: Connection, groups: Mapping[str, Sequence[str]], within: str) -> pd.DataFrame:
+    """What is free by SKU and group of locations, as levels of which nothing is allocated.
 
-    Asked for by SKU, a location a column: a tenth of the rows to carry, and added up over there.
+    Asked for by SKU, a group a column: a tenth of the rows to carry, and added up over there.
     """
     columns = ", ".join(
         "sum(v.on_hand_units - v.allocated_units - v.quarantined_units) "
-        f"filter (where v.location = {literal(name)})"
-        for name in locations
+        f"filter (where v.location = any({literal(list(names))}))::bigint"
+        for names in groups.values()
     )
-    wide = fetch_frame(
-        connection,
+    query = (
         f"select v.sku, {columns} from core.stock_level_versions v {within} "  # noqa: S608
-        "where v.replaced_at is null group by v.sku",
-        {"sku": TEXT, **dict.fromkeys(locations, UNITS)},
+        "where v.replaced_at is null group by v.sku"
     )
+    with versions.joined_well(connection, "stage_skus") if within else nullcontext():
+        wide = fetch_frame(connection, query, {"sku": TEXT, **dict.fromkeys(groups, UNITS)})
     parts = []
-    for name in locations:
+    for name in groups:
         told = wide[name].notna()
         part = pd.DataFrame({"sku": wide["sku"][told], "on_hand_units": wide[name][told]})
         parts.append(part.assign(location=name))
@@ -241,37 +243,39 @@ def _keep(
     """Write the numbers that differ; end those of channels and SKUs that have none any more."""
     rows = pyarrow.Table.from_pandas(found, preserve_index=False)
     rows = rows.append_column("policy_hash", pyarrow.repeat(policy_hash, len(found)))
-    versions.stage(connection, NUMBERS, "stage_numbers", rows.select(NUMBERS.columns))
-    kept = versions.keep_changed(connection, NUMBERS, "stage_numbers", now, run_id)
+    rows = rows.select(NUMBERS.columns)
+    with versions.staged(connection, NUMBERS, "stage_numbers", rows) as stage:
+        kept = versions.keep_changed(connection, NUMBERS, stage, now, run_id)
+        ended = _end_others(connection, stage, len(found), now) if skus is None else 0
     counts = found["limited_by"].value_counts().to_dict()
     return Computed(
         computed=len(found),
         new=kept.new,
         changed=kept.changed,
-        ended=_end_others(connection, skus is None, len(found), now),
+        ended=ended,
         is_whole=skus is None,
         by_limit={str(word): int(n) for word, n in counts.items()},
     )
 
 
-def _end_others(connection: Connection, is_whole: bool, count: int, now: datetime) -> int:
+def _end_others(connection: Connection, stage: str, count: int, now: datetime) -> int:
     """Close what was worked out before and has no number now: a channel or SKU that is no more."""
     query = "select count(*) from core.availability_versions where replaced_at is null"
-    if not is_whole or scalar(connection, query) == count:
+    if scalar(connection, query) == count:
         return 0
     rows = connection.execute(
         text(
-            """
+            f"""
             with others as (
                 select channel, sku from core.availability_versions where replaced_at is null
-                except select channel, sku from stage_numbers
+                except select channel, sku from {stage}
             )
             update core.availability_versions v
             set replaced_at = greatest(:now, v.computed_at + interval '1 microsecond')
             from others o
             where v.channel = o.channel and v.sku = o.sku and v.replaced_at is null
             returning v.sku
-            """
+            """  # noqa: S608
         ),
         {"now": now},
     )

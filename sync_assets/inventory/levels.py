@@ -86,26 +86,31 @@ def take_in(
     Of a whole reading, `core.stock_readings` tells the moment once for all rows; otherwise the
     moment of the rows that did not change moves on, row by row.
     """
-    versions.stage(connection, LEVELS, "stage_levels", rows)
-    if not is_whole:  # before the levels are written: marks follow the order of the queues
-        mark_orders_of(connection, "stage_levels", now)
-    held = versions.keep_changed(
-        connection,
-        LEVELS,
-        "(select s.*, r.read_at from stage_levels s left join core.stock_readings r "
-        "on r.source = s.source and r.location = s.location)",
-        now,
-        run_id,
-        late="(s.true_at < c.true_at or s.true_at < s.read_at)",
-    )
-    if not is_whole:
-        with versions.joined_well(connection, "stage_levels"):
-            connection.exec_driver_sql(
-                "update core.stock_level_versions c set true_at = s.true_at from stage_levels s "
-                "where c.sku = s.sku and c.location = s.location and c.replaced_at is null "
-                "and c.true_at < s.true_at"
-            )
+    with versions.staged(connection, LEVELS, "stage_levels", rows) as stage:
+        if not is_whole:  # before the levels are written: marks follow the order of the queues
+            mark_orders_of(connection, stage, now)
+        held = versions.keep_changed(
+            connection,
+            LEVELS,
+            f"(select s.*, r.read_at from {stage} s left join core.stock_readings r "  # noqa: S608
+            "on r.source = s.source and r.location = s.location)",
+            now,
+            run_id,
+            late="(s.true_at < c.true_at or s.true_at < s.read_at)",
+        )
+        if not is_whole:
+            _move_on(connection, stage)
     return held
+
+
+def _move_on(connection: Connection, stage: str) -> None:
+    """Let what was told again be true for the later moment."""
+    with versions.joined_well(connection, stage):
+        connection.exec_driver_sql(
+            f"update core.stock_level_versions c set true_at = s.true_at from {stage} s "  # noqa: S608
+            "where c.sku = s.sku and c.location = s.location and c.replaced_at is null "
+            "and c.true_at < s.true_at"
+        )
 
 
 def mark_orders_of(connection: Connection, staged: str, now: datetime) -> None:

@@ -62,8 +62,9 @@ def plan_stores(
     with connected(systems.engine) as connection, one_at_a_time(connection, "plan stock"):
         taken = stale.take(connection, QUEUE)
         keys = None if not only_stale or stale.ALL in taken else taken
+        policy = in_force(systems, connection).policy
         for store in stores:
-            done[store] = _plan(connection, systems, store, run_id, keys)
+            done[store] = _plan(connection, systems, store, policy, run_id, keys)
     return done
 
 
@@ -74,29 +75,30 @@ def plan_stock(
     with connected(systems.engine) as connection, one_at_a_time(connection, "plan stock"):
         keys = list(stale.waiting(connection, QUEUE)) if only_stale else None
         keys = None if keys is not None and stale.ALL in keys else keys
-        return _plan(connection, systems, store, run_id, keys)
+        policy = in_force(systems, connection).policy
+        return _plan(connection, systems, store, policy, run_id, keys)
 
 
 def _plan(
     connection: Connection,
     systems: Systems,
     store: str,
+    policy: Policy,
     run_id: str | None,
     keys: Sequence[str] | None,
 ) -> Planned:
-    policy = in_force(systems, connection).policy
     now, scope = systems.now(), None
     if keys is not None:
         scope = _scope(connection, store, keys)
         if not scope:
             return Planned()
-    _compare(connection, systems, store, policy, scope, keys or ())
+    without = _compare(connection, systems, store, policy, scope, keys or ())
     _guard(connection, systems, store, policy.guards, run_id)
     _put_down(connection, store, scope, now, run_id)
     _tell_conflicts(connection, systems, store, scope, run_id)
     found = _counts(connection)
     if scope is None:
-        found.without_number = _without_number(connection, store)
+        found.without_number = without
     connection.exec_driver_sql("drop table stage_plan")
     return found
 
@@ -118,8 +120,11 @@ def _compare(
     policy: Policy,
     scope: Sequence[str] | None,
     keys: Sequence[str],
-) -> None:
-    """Put every listing that differs into the stage, with what is to be done about it."""
+) -> int:
+    """Put every listing that differs into the stage, with what is to be done about it.
+
+    Answers how many of those looked at have a SKU of which we keep no stock.
+    """
     erp = systems.settings.stores[store].erp
     values: dict[str, Any] = {"store": store, "folded": scope, "erp": erp, "second": SECOND}
     values["keys"] = list(keys)
@@ -133,8 +138,15 @@ def _compare(
         "listings": "" if scope is None else "and lower(l.sku) = any(:folded)",
         "numbers": "" if scope is None else f"and a.sku in ({_SPELT})",
     }
+    # All of a store are sorted once, in memory; few are looked up, and most are in the cache.
+    setting, value = ("work_mem", "32MB") if scope is None else ("random_page_cost", "1.1")
+    connection.exec_driver_sql(f"set local {setting} = '{value}'")
     connection.execute(text(_COMPARE.format(**narrow, fallen=_FALLEN)), values)
-    connection.exec_driver_sql("analyze stage_plan")
+    connection.exec_driver_sql(f"set local {setting} to default")
+    without = connection.exec_driver_sql("delete from stage_plan where action = 'unknown'").rowcount
+    if scope is None:
+        connection.exec_driver_sql("analyze stage_plan")
+    return without
 
 
 #: An ERP's spelling of the SKUs a shop folds into one.
@@ -145,10 +157,11 @@ union select sku from core.listings where store = :store and lower(sku) = any(:f
 """
 
 #: What shops show against what they may sell. Numbers at or below zero are one number; SKUs are
-#: compared as the shop does, whatever their letter case, the very spelling before another.
+#: compared as the shop does, whatever their letter case, the very spelling before another. What has
+#: no number stands in the stage as `unknown` until it is counted.
 _COMPARE = """
 create temp table stage_plan on commit drop as
-with shown as materialized (
+with shown as (
     select l.product_id, l.parent_id, l.sku, lower(l.sku) as folded, l.kind, l.stock_management,
            l.stock_units, l.backorders, l.lead_days, l.changed_at,
            case when l.stock_management = 'no' then l.stock_status <> 'outofstock'
@@ -157,7 +170,7 @@ with shown as materialized (
     from core.listings l
     where l.store = :store and l.sku is not null and l.status <> 'trash'
       and l.kind in ('simple', 'variable', 'variation') {listings}
-), numbers as materialized (
+), numbers as (
     select a.sku, lower(a.sku) as folded, a.sellable_units as units, a.lead_days,
            case when a.backorder_units = 0 then 'no'
                 when a.sku = any(:untold) then 'yes' else 'notify' end as backorders
@@ -182,10 +195,10 @@ with shown as materialized (
 ), paired as (
     select distinct on (s.product_id) s.*, n.units as wanted_units,
            n.backorders as wanted_backorders, n.lead_days as wanted_lead_days
-    from shown s join numbers n using (folded)
+    from shown s left join numbers n using (folded)
     order by s.product_id, n.sku = s.sku desc, n.sku
 ), judged as (
-    select p.*,
+    select p.*, p.wanted_units is null as is_unknown,
         p.stock_management <> 'yes' or p.stock_units is null
         or not (p.stock_units = p.wanted_units or (p.stock_units <= 0 and p.wanted_units <= 0))
         or p.backorders <> p.wanted_backorders
@@ -193,7 +206,8 @@ with shown as materialized (
     from paired p
 )
 select j.product_id, j.parent_id, j.sku, j.folded,
-    case when j.is_twin or j.stock_management = 'parent' then 'conflict'
+    case when j.is_unknown then 'unknown'
+         when j.is_twin or j.stock_management = 'parent' then 'conflict'
          when w.must_wait then 'held' else 'set' end as action,
     case when j.is_twin then 'sku_doubled'
          when j.stock_management = 'parent' then 'managed_by_parent'
@@ -215,7 +229,8 @@ left join lateral (
     select r.outcome = 'set' and r.is_counted and r.written_units = r.read_back_units
        and r.read_back_units = j.stock_units and r.shop_changed_at = j.changed_at as is_ours
     from receipt.woocommerce__stock r
-    where not c.is_covered and r.system = :store and r.product_id = j.product_id
+    where not j.is_unknown and not c.is_covered
+      and r.system = :store and r.product_id = j.product_id
     order by r.id desc limit 1
 ) mine on true
 cross join lateral (
@@ -223,6 +238,7 @@ cross join lateral (
        and j.folded not in (select folded from uncounted) as is_counted
 ) k
 left join lateral ({fallen}) f on not k.is_counted and j.stock_management = 'yes'
+    and not j.is_unknown
 cross join lateral (
     select greatest(0, f.fallen_units - f.known_units) as units
 ) unseen
@@ -236,7 +252,8 @@ cross join lateral (
     select case when w.must_wait or unseen.units is null then j.wanted_units
                 else greatest(0, j.wanted_units - unseen.units) end as units
 ) t
-where (j.is_different or j.is_twin)
+where j.is_unknown and j.kind in ('simple', 'variation')
+  or not j.is_unknown and (j.is_different or j.is_twin)
   and not (j.kind = 'variable' and j.stock_management = 'no')
   and not (j.stock_management = 'parent' and exists (
     select from core.listings p join core.availability_versions a
@@ -411,7 +428,7 @@ def _tell_conflicts(
     ]
     open_ones = read_rows(connection, _OPEN_CONFLICTS, prefix=f"{store}:listing:", code=BY_PARENT)
     subjects = {str(row["subject_ref"]) for row in open_ones}
-    if scope is not None:
+    if subjects and scope is not None:
         subjects &= _listings_of(connection, store, scope)
     exceptions.reconcile(
         connection,
@@ -456,16 +473,3 @@ def _counts(connection: Connection) -> Planned:
         if row["reason"]:
             found.reasons[row["reason"]] = int(row["n"])
     return found
-
-
-def _without_number(connection: Connection, store: str) -> int:
-    return int(
-        scalar(
-            connection,
-            "select count(*) from core.listings l where l.store = :store and l.sku is not null "
-            "and l.status <> 'trash' and l.kind in ('simple', 'variation') "
-            "and not exists (select from core.availability_versions a where a.channel = :store "
-            "and a.replaced_at is null and lower(a.sku) = lower(l.sku))",
-            store=store,
-        )
-    )

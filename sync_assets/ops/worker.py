@@ -55,9 +55,7 @@ class Worker:
         self.run_id: str | None = None
         urgent = [job for job in repository.get_all_jobs() if job.tags.get(URGENT)]
         self.known = {
-            job.name: job.get_job_snapshot_id()
-            for job in urgent
-            if not only or job.name in only
+            job.name: job.get_job_snapshot_id() for job in urgent if not only or job.name in only
         }
 
     def work(self, bell: Bell, until: Callable[[], bool]) -> None:

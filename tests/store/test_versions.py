@@ -16,17 +16,18 @@ from resources.store.frames import fetch_frame, read_rows, send_frame
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+_THINGS = (
+    "create temp table things (ref text, units bigint, word text, note text, "
+    "known_at timestamptz not null, replaced_at timestamptz, run_id text, "
+    "unique nulls not distinct (ref, replaced_at)) on commit drop"
+)
 SHAPE = versions.Versioned("things", key=("ref",), compared=("units", "word"), carried=("note",))
 
 
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
     with connected(engine) as one:
-        one.exec_driver_sql(
-            "create temp table things (ref text, units bigint, word text, note text, "
-            "known_at timestamptz not null, replaced_at timestamptz, run_id text, "
-            "unique nulls not distinct (ref, replaced_at))"
-        )
+        one.exec_driver_sql(_THINGS)
         yield one
 
 
@@ -48,6 +49,53 @@ def keep(
 def held(connection: Connection) -> list[tuple[Any, ...]]:
     query = "select ref, units, word, known_at, replaced_at from things order by ref, known_at"
     return [tuple(row.values()) for row in read_rows(connection, query)]
+
+
+def many() -> pyarrow.Table:
+    count = versions.FEW + 1
+    return pyarrow.table(
+        {
+            "ref": [f"r{number}" for number in range(count)],
+            "units": [None, *range(1, count)],
+            "word": pyarrow.nulls(count, pyarrow.string()),
+            "note": ["same"] * count,
+        }
+    )
+
+
+def stages(connection: Connection) -> int:
+    """How many tables for stages there are that are not temporary."""
+    query = (
+        "select count(*) from pg_class where starts_with(relname, 'stage_') "
+        "and relpersistence = 'u'"
+    )
+    return int(connection.exec_driver_sql(query).scalar_one())
+
+
+def test_many_rows_are_staged_in_a_table_that_is_gone_after(connection: Connection) -> None:
+    with versions.staged(connection, SHAPE, "stage_things", many()) as stage:
+        assert stages(connection) == 1
+        kept = versions.keep_changed(connection, SHAPE, stage, NOON, "run")
+        assert kept == versions.Kept(versions.FEW + 1, 0, 0)
+    assert stages(connection) == 0
+    with versions.staged(connection, SHAPE, "stage_things", many()) as stage:
+        kept = versions.keep_changed(connection, SHAPE, stage, NOON, "run")
+        assert kept == versions.Kept(0, 0, 0)
+
+
+def test_the_table_of_a_stage_is_gone_with_a_transaction_that_fails(engine: Engine) -> None:
+    with pytest.raises(ZeroDivisionError):
+        _fail_while_staged(engine)
+    with connected(engine) as one:
+        assert stages(one) == 0
+
+
+def _fail_while_staged(engine: Engine) -> None:
+    with connected(engine) as one:
+        one.exec_driver_sql(_THINGS)
+        with versions.staged(one, SHAPE, "stage_things", many()):
+            assert stages(one) == 1
+            raise ZeroDivisionError
 
 
 def test_what_differs_ends_the_moment_its_next_version_begins(connection: Connection) -> None:

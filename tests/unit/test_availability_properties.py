@@ -1,12 +1,15 @@
 """What holds of every number, whatever the stock and whatever the policy."""
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
+from pandas.testing import assert_frame_equal
 
 from sync_assets.domain.availability import availability
+from sync_assets.domain.dividing import interchangeable
 from sync_assets.domain.explaining import explain
 from sync_assets.domain.policy import Policy
 from tests.stock_facts import Stock, policies, stocks
@@ -81,6 +84,21 @@ def test_divided_pieces_are_never_given_to_two_channels(stock: Stock, policy: Po
         assert sold[sku] <= sum(max(stock.free(sku, place), 0) for place in places)
         if len(places) and _are_tied(divided, sellers):
             assert sold[sku] <= max(0, sum(stock.free(sku, place) for place in places))
+
+
+@modest
+@given(stocks, policies)
+def test_levels_added_up_over_like_locations_give_the_same_numbers(
+    stock: Stock, policy: Policy
+) -> None:
+    inputs, like = stock.inputs(policy), interchangeable(policy)
+    first = {place: name for name, places in like.items() for place in places}
+    named = inputs.levels.assign(
+        location=[first.get(place, place) for place in inputs.levels["location"]]
+    )
+    summed = named.groupby(["sku", "location"], as_index=False).sum()
+    assert_frame_equal(availability(replace(inputs, levels=summed)), availability(inputs))
+    assert sorted(first) == sorted(policy.locations)
 
 
 def _are_tied(policy: Policy, sellers: list[str]) -> bool:

@@ -40,7 +40,8 @@ create table core.stock_level_versions (
     constraint one_level_at_a_time unique nulls not distinct (sku, location, replaced_at),
     constraint level_counts check (
         allocated_units >= 0 and quarantined_units >= 0 and incoming_units >= 0)
-);
+-- Every reading moves the moment of most rows on: with room beside them no index is touched.
+) with (fillfactor = 90);
 
 create index levels_of_item on core.stock_level_versions (item_id)
     where replaced_at is null and item_id is not null;
