@@ -126,10 +126,7 @@ def _measure(stage: Rehearsal, wanted: argparse.Namespace) -> dict[str, Any]:
         "most_seconds": round(seconds[-1], 2),
         "lost": len(events) - len(seconds),
         "doubled": _doubled(stage),
-        "parts_p50_seconds": {
-            name: round(statistics.median(part[name] for part in parts), 2)
-            for name in ("detect", "start", "work")
-        },
+        "parts_p50_seconds": _medians(parts),
     }
 
 
@@ -163,28 +160,37 @@ def _settle_stock(stage: Rehearsal) -> None:
 
 
 def _measure_stock(stage: Rehearsal, wanted: argparse.Namespace) -> dict[str, Any]:
-    dice, seconds, lost, tried = random.Random(7), list[float](), 0, 0
-    while len(seconds) + lost < wanted.events and tried < 20 * wanted.events:
+    dice, events, tried = random.Random(7), list[dict[str, Any]](), 0
+    while len(events) < wanted.events and tried < 20 * wanted.events:
         tried += 1
-        took = _one_number(stage)
-        if took is None:
+        event = _one_number(stage)
+        if event is None:
             continue
-        lost += took < 0
-        seconds += [took] if took >= 0 else []
-        _say(f"{len(seconds)}/{wanted.events}: {took:.2f} s")
+        events.append(event)
+        _say(f"{len(events)}/{wanted.events}: {event['seconds']:.2f} s")
         time.sleep(dice.uniform(0.5, 1.5) * wanted.gap)
-    seconds.sort()
+    with host.instance(stage.place) as instance:
+        parts = [_parts(instance, event) for event in events if event["run_id"]]
+    seconds = sorted(event["seconds"] for event in events if event["run_id"])
     return {
-        "events": len(seconds) + lost,
+        "events": len(events),
         "what": "a sale in one shop until the number in another",
         "p50_seconds": _share(seconds, 0.50),
         "p95_seconds": _share(seconds, 0.95),
         "most_seconds": round(seconds[-1], 2),
-        "lost": lost,
+        "lost": len(events) - len(seconds),
+        "parts_p50_seconds": _medians(parts),
     }
 
 
-def _one_number(stage: Rehearsal) -> float | None:
+def _medians(parts: list[dict[str, float]]) -> dict[str, float]:
+    return {
+        name: round(statistics.median(part[name] for part in parts), 2)
+        for name in ("detect", "start", "work")
+    }
+
+
+def _one_number(stage: Rehearsal) -> dict[str, Any] | None:
     """Sell, tell, and wait for a number of another shop; nothing where no other shop sells it."""
     sold = stage.sandbox.sell()
     skus = [line["sku"] for line in json.loads(sold["text"])["line_items"] if line["sku"]]
@@ -198,25 +204,26 @@ def _one_number(stage: Rehearsal) -> float | None:
         )
         newest = scalar(connection, "select coalesce(max(id), 0) from receipt.woocommerce__stock")
     _tell(stage, sold)
-    answered = time.monotonic()
+    answered, at = time.monotonic(), datetime.now(UTC)
     if not others:
         return None
+    row: dict[str, Any] = {}
 
     def is_there() -> bool:
         with connected(stage.engine) as connection:
-            return bool(
-                scalar(
-                    connection,
-                    "select exists (select from receipt.woocommerce__stock where id > :newest "
-                    "and system <> :store and sku = any(:skus) and outcome = 'set')",
-                    newest=newest,
-                    store=sold["store"],
-                    skus=skus,
-                )
+            rows = read_rows(
+                connection,
+                "select run_id from receipt.woocommerce__stock where id > :newest "
+                "and system <> :store and sku = any(:skus) and outcome = 'set' limit 1",
+                newest=newest,
+                store=sold["store"],
+                skus=skus,
             )
+        row.update(rows[0] if rows else {})
+        return bool(rows)
 
-    there = _polled(is_there, stage.mind)
-    return time.monotonic() - answered if there else -1.0
+    _polled(is_there, stage.mind)
+    return {"at": at, "seconds": time.monotonic() - answered, "run_id": row.get("run_id")}
 
 
 def _share(seconds: list[float], share: float) -> float:

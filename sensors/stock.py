@@ -13,15 +13,29 @@ from sensors.pending import Interval, Pending
 from sensors.webhooks.arrivals import watching
 from sync_assets.outcomes import URGENT
 
+#: The queue of items whose stock is to be read again.
+MOVED = "stock_reading"
+
 
 def arrived(seen: Pending) -> list[str]:
-    """Why a run of the stock should start for what came in, is stale, or is to be sent."""
+    """Why systems should be asked: products that deliveries name, items that moved."""
     if seen.is_running:
         return []  # it takes whatever is pending, and its end is heard
     found = [f"{n} product deliveries of {one}" for one, n in sorted(seen.product_hints.items())]
-    found += [f"{n} keys of {queue} are stale" for queue, n in sorted(seen.stale.items())]
-    found += [f"{n} numbers to {store}" for store, n in sorted(seen.stock_writes.items())]
-    return found
+    moved = seen.stale.get(MOVED, 0)
+    return [*found, *([f"{moved} items are to be read again"] if moved else [])]
+
+
+def sold(seen: Pending) -> list[str]:
+    """Why numbers should be worked out again, or sent, with what is known already."""
+    if seen.is_running:
+        return []
+    found = [
+        f"{n} keys of {queue} are stale"
+        for queue, n in sorted(seen.stale.items())
+        if queue != MOVED
+    ]
+    return found + [f"{n} numbers to {store}" for store, n in sorted(seen.stock_writes.items())]
 
 
 def intervals(settings: Settings) -> list[Interval]:
@@ -32,8 +46,10 @@ def intervals(settings: Settings) -> list[Interval]:
     ]
 
 
-def build(settings: Settings, stock_job: str, *, is_on: bool) -> list[dg.SensorDefinition]:
-    """The sensors of the stock job."""
+def build(
+    settings: Settings, stock_job: str, sold_job: str, *, is_on: bool
+) -> list[dg.SensorDefinition]:
+    """The sensors of the stock jobs."""
     polls = intervals(settings)
 
     def late(seen: Pending) -> list[str]:
@@ -47,8 +63,18 @@ def build(settings: Settings, stock_job: str, *, is_on: bool) -> list[dg.SensorD
             seconds=1,
             is_on=is_on,
             tags={URGENT: "true"},
-            description="Starts a run when product deliveries wait, numbers must be worked out "
-            "again, or stock is to be written to a shop.",
+            description="Starts a run when product deliveries wait, or items that moved are to be "
+            "read again.",
+        ),
+        watching(
+            "stock_sold",
+            sold_job,
+            sold,
+            seconds=1,
+            is_on=is_on,
+            tags={URGENT: "true"},
+            description="Starts a run when numbers must be worked out again, or stock is to be "
+            "written to a shop.",
         ),
         watching(
             "stock_deltas",

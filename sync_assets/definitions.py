@@ -69,7 +69,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
         sensors=[
             *arrivals.build(jobs.ORDERS_NOW, is_on=settings.automation),
             *deltas.build(settings, jobs.ORDERS_NOW, jobs.MASTER_DATA, is_on=settings.automation),
-            *stock.build(settings, jobs.STOCK_NOW, is_on=settings.automation),
+            *stock.build(settings, jobs.STOCK_NOW, jobs.STOCK_SOLD, is_on=settings.automation),
             catalog_groups.build(is_on=settings.automation),
             deliveries.build(is_on=settings.automation),
             *alarms.build(

@@ -37,6 +37,7 @@ CATALOG = "catalog"
 CATALOG_PUSH = "catalog_push"
 STOCK = "stock"
 STOCK_NOW = "stock_now"
+STOCK_SOLD = "stock_sold"
 STOCK_COMPARE = "stock_compare"
 #: How soon orders are accepted says nothing about history that was just read.
 ACCEPTANCE = dg.AssetCheckKey(core_key("orders"), "orders_are_accepted_in_time")
@@ -135,6 +136,9 @@ def _stock_jobs(settings: Settings) -> list[JobSpec]:
     shown = dg.AssetSelection.assets(catalog.RAW_PRODUCTS, catalog.RAW_VARIATIONS, catalog.LISTINGS)
     drift = dg.AssetSelection.assets(publishing.DRIFT)
     live = (dg.AssetSelection.groups(inventory.GROUP) | shown) - drift
+    sold = dg.AssetSelection.assets(
+        publishing.RESERVATIONS, publishing.AVAILABILITY, publishing.PLAN, publishing.RECEIPT
+    )
     jobs = [
         dg.define_asset_job(
             STOCK,
@@ -150,6 +154,14 @@ def _stock_jobs(settings: Settings) -> list[JobSpec]:
             tags={URGENT: "true"},
             description="What moved, what was sold and what shops tell of their products, to the "
             "numbers of all channels, within seconds.",
+        ),
+        dg.define_asset_job(
+            STOCK_SOLD,
+            sold.without_checks(),
+            executor_def=EXECUTOR,
+            tags={URGENT: "true"},
+            description="What was sold in one channel, and whatever else is marked to be worked "
+            "out again, to the numbers of the others: nobody is asked for anything first.",
         ),
     ]
     if settings.stores:

@@ -6,7 +6,6 @@ must show what we wrote. How ends are written down is in `settling.py`.
 """
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,11 +21,10 @@ from resources.errors import (
     UnknownOutcome,
 )
 from resources.http import correlated, in_lane
-from resources.store import outbox, raw
+from resources.store import raw
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
 from resources.store.outbox import Write
-from resources.store.systems import end_drain, standing, why_not
 from resources.systems.woocommerce import Raw, WooCommerce
 from resources.wiring import Systems
 from sync_assets.catalog import mapping, reading
@@ -35,6 +33,7 @@ from sync_assets.catalog.settling import Outcome, Sent, Settler
 from sync_assets.domain.catalog import Listing
 from sync_assets.domain.listing_changes import canonical
 from sync_assets.domain.orders import Problem, Rejected, Row
+from sync_assets.leasing import take, why_not_now, worker_name
 from sync_assets.mappers import woocommerce_products
 
 #: The shop takes so many at once; what is urgent goes between two batches.
@@ -50,12 +49,11 @@ def send(
     say: Callable[[str], None] = lambda line: None,
 ) -> Sent:
     """Send what is due to one store, batch by batch, until nothing is due."""
-    total, worker = Sent(), f"{run_id or 'local'}/{uuid.uuid4().hex[:8]}"
+    total, worker = Sent(), worker_name(run_id)
     promote(systems, store)
-    with connected(systems.engine) as connection:
-        if (rest := why_not(standing(connection, store), systems.now())) is not None:
-            total.faults[store] = str(rest)
-            return total
+    if (rest := why_not_now(systems, store)) is not None:
+        total.faults[store] = str(rest)
+        return total
     # One writer a store: variations of one worker would wait for parents of another.
     with (
         connected(systems.engine) as guard,
@@ -63,7 +61,7 @@ def send(
         systems.shop(store) as shop,
     ):
         sender = Sender(systems, store, shop, run_id, worker)
-        while not sender.is_away and (batch := _lease(systems, store, worker)):
+        while not sender.is_away and (batch := take(systems, store, worker, BATCH, OPERATIONS)):
             started = time.perf_counter()
             try:
                 sender.batch(batch, total)
@@ -73,21 +71,6 @@ def send(
             say(f"{store}: {len(batch)} products in {time.perf_counter() - started:.1f} s")
     mapping.listings(systems, run_id)
     return total
-
-
-def _lease(systems: Systems, store: str, worker: str) -> list[Write]:
-    with connected(systems.engine) as connection:
-        batch = outbox.lease(
-            connection,
-            store,
-            worker=worker,
-            now=systems.now(),
-            limit=BATCH,
-            operations=OPERATIONS,
-        )
-        if not batch:
-            end_drain(connection, store, systems.now())
-        return batch
 
 
 @dataclass

@@ -8,7 +8,6 @@ Numbers come from the newest plan, never from when the write was leased.
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +29,6 @@ from resources.store import outbox
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.store.outbox import Settled, Write
-from resources.store.systems import end_drain, standing, why_not
 from resources.systems.woocommerce import WooCommerce
 from resources.wiring import Systems
 from sync_assets import attempts
@@ -38,6 +36,7 @@ from sync_assets.domain.orders import Problem, Rejected, Row
 from sync_assets.domain.publishing import Attempt, Shown, decide
 from sync_assets.inventory.promoting import OPERATIONS, promote
 from sync_assets.inventory.settling import GONE, REFUSED, Outcome, Sent, Settler
+from sync_assets.leasing import take, why_not_now, worker_name
 from sync_assets.mappers import woocommerce_products as mapper
 
 #: What the shop takes at once.
@@ -53,33 +52,18 @@ def send_stock(
     say: Callable[[str], None] = lambda line: None,
 ) -> Sent:
     """Send what is due to one store, batch by batch, until nothing is due."""
-    total, worker = Sent(), f"{run_id or 'local'}/{uuid.uuid4().hex[:8]}"
+    total, worker = Sent(), worker_name(run_id)
     promote(systems, store)
-    if (rest := _why_not_now(systems, store)) is not None:
+    if (rest := why_not_now(systems, store)) is not None:
         total.faults[store] = str(rest)
         return total
     with systems.shop(store) as shop, in_lane("stock"):
         sender = Sender(systems, store, shop, run_id, worker)
-        while not sender.is_away:
+        while not sender.is_away and (batch := sender.lease()):
             started = time.perf_counter()
-            batch = sender.lease()
-            if not batch:
-                _end_drain(systems, store)
-                return total
             sender.batch(batch, total)
             say(f"{store}: {len(batch)} numbers in {time.perf_counter() - started:.1f} s")
     return total
-
-
-def _why_not_now(systems: Systems, store: str) -> NotAsked | None:
-    """Why the shop must not be asked now: it is paused, or its circuit is open."""
-    with connected(systems.engine) as connection:
-        return why_not(standing(connection, store), systems.now())
-
-
-def _end_drain(systems: Systems, store: str) -> None:
-    with connected(systems.engine) as connection:
-        end_drain(connection, store, systems.now())
 
 
 @dataclass
@@ -106,15 +90,7 @@ class Sender:
 
     def lease(self) -> list[Write]:
         """Take the next batch; other kinds of writes to the shop are other workers'."""
-        with connected(self.systems.engine) as connection:
-            return outbox.lease(
-                connection,
-                self.store,
-                worker=self.worker,
-                now=self.systems.now(),
-                limit=self.size,
-                operations=OPERATIONS,
-            )
+        return take(self.systems, self.store, self.worker, self.size, OPERATIONS)
 
     def batch(self, writes: Sequence[Write], total: Sent) -> None:
         """Send one batch and settle every write of it."""

@@ -165,6 +165,7 @@ def plan(
     def part(name: str, *command: str) -> Part:
         return Part(name, list(command), values, logs / f"{name}.log")
 
+    only = [word for job in (jobs.STOCK_SOLD, jobs.STOCK_NOW) for word in ("--only", job)]
     parts = [
         part(
             "code-server",
@@ -176,7 +177,7 @@ def plan(
             for n in range(1, workers + 1)
         ],
         # A stock run never waits behind orders: this one takes nothing else.
-        part("stock-worker", *mine, "worker", "--only", jobs.STOCK_NOW),
+        part("stock-worker", *mine, "worker", *only),
         part("daemon", *mine, "daemon", "--workspace", str(workspace)),
     ]
     if receiver_port is not None:

@@ -5,7 +5,6 @@ run all end in the same place: what is there is confirmed and read back, what is
 """
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ from resources.store import exceptions, outbox
 from resources.store.engine import connected
 from resources.store.frames import read_rows
 from resources.store.outbox import Settled, Write
-from resources.store.systems import end_drain, standing, why_not
 from resources.systems.roles import Erp, Payload, References
 from resources.wiring import Systems
 from sync_assets.domain import planning
@@ -35,6 +33,7 @@ from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.domain.planning import Route
 from sync_assets.domain.retries import RetryAt
 from sync_assets.domain.sales import SalesOrder, SeenOrder
+from sync_assets.leasing import take, why_not_now, worker_name
 from sync_assets.mappers import ERP_MAPPERS
 from sync_assets.orders.planning import routes
 from sync_assets.orders.promotion import promote
@@ -50,26 +49,16 @@ def send(
     say: Callable[[str], None] = lambda line: None,
 ) -> Sent:
     """Send what is due to one ERP, batch by batch, until nothing is due."""
-    total, worker = Sent(), f"{run_id or 'local'}/{uuid.uuid4().hex[:8]}"
+    total, worker = Sent(), worker_name(run_id)
     promote(systems, kind, erp)
-    if (rest := _why_not_now(systems, erp)) is not None:
+    if (rest := why_not_now(systems, erp)) is not None:
         total.faults[erp] = str(rest)
         return total
     with systems.erp(erp) as client:
         sender = Sender(systems, kind, erp, client, run_id, worker)
-        while not sender.is_away:
+        limit = systems.settings.erps[erp].batch
+        while not sender.is_away and (batch := take(systems, erp, worker, limit)):
             started = time.perf_counter()
-            with connected(systems.engine) as connection:
-                batch = outbox.lease(
-                    connection,
-                    erp,
-                    worker=worker,
-                    now=systems.now(),
-                    limit=systems.settings.erps[erp].batch,
-                )
-            if not batch:
-                _end_drain(systems, erp)
-                return total
             try:
                 sender.batch(batch, total)
             except SignInAgain as error:
@@ -77,17 +66,6 @@ def send(
                 raise
             say(f"{erp}: {len(batch)} writes in {time.perf_counter() - started:.1f} s")
     return total
-
-
-def _why_not_now(systems: Systems, erp: str) -> NotAsked | None:
-    """Why the ERP must not be asked now: it is paused, or its circuit is open."""
-    with connected(systems.engine) as connection:
-        return why_not(standing(connection, erp), systems.now())
-
-
-def _end_drain(systems: Systems, erp: str) -> None:
-    with connected(systems.engine) as connection:
-        end_drain(connection, erp, systems.now())
 
 
 def _lane(writes: Sequence[Write]) -> str:

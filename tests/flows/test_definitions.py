@@ -222,6 +222,10 @@ def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
     shown = {"raw/woocommerce/products", "raw/woocommerce/variations", "core/listings"}
     assert selected(defs, jobs.STOCK) == (stock | shown) - {"core/stock_drift"}
     assert selected(defs, jobs.STOCK_NOW) == selected(defs, jobs.STOCK)
+    assert selected(defs, jobs.STOCK_SOLD) == {
+        *("core/reservations", "core/availability"),
+        *("plan/woocommerce/stock", "receipt/woocommerce/stock"),
+    }
     assert selected(defs, jobs.STOCK_COMPARE) == {"core/stock_drift"}
     backfilled = selected(defs, jobs.BACKFILL)
     assert by_day | {"core/orders", "core/order_lines", "core/customers"} <= backfilled
@@ -230,7 +234,7 @@ def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
 
 def test_only_urgent_jobs_are_for_warm_workers(defs: dg.Definitions) -> None:
     found = {job.name for job in defs.resolve_all_job_defs() if URGENT in job.tags}
-    assert found == {jobs.ORDERS_NOW, jobs.STOCK_NOW}
+    assert found == {jobs.ORDERS_NOW, jobs.STOCK_NOW, jobs.STOCK_SOLD}
 
 
 def test_sensors_start_the_job_they_watch_for(defs: dg.Definitions) -> None:
@@ -242,6 +246,7 @@ def test_sensors_start_the_job_they_watch_for(defs: dg.Definitions) -> None:
         "master_data_due": jobs.MASTER_DATA,
         "stock_arrivals": jobs.STOCK_NOW,
         "stock_deltas": jobs.STOCK_NOW,
+        "stock_sold": jobs.STOCK_SOLD,
     }
 
 
