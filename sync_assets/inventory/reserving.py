@@ -237,7 +237,10 @@ def _sold(
 
 
 def _accepted(connection: Connection, keys: list[str]) -> dict[str, Row]:
-    """What an ERP accepted: the document of that answer, or none where it is not kept any more."""
+    """What an ERP accepted, or may have: the document, or none where it is not kept any more.
+
+    A write that was begun and has no end may have left its order there; it has no moment yet.
+    """
     rows = read_rows(
         connection,
         """
@@ -249,6 +252,15 @@ def _accepted(connection: Connection, keys: list[str]) -> dict[str, Row]:
                 and x.operation = 'sales_order.create' order by x.id desc limit 1)
         ) as document
         from receipt.sales_orders r where r.order_ref = any(:keys) and r.outcome = 'accepted'
+        union all
+        select c.thing_ref, c.system, null, c.payload
+        from ops.outbox c
+        where c.thing_ref = any(:keys) and c.operation = 'sales_order.create'
+          and not exists (select from receipt.sales_orders r where r.order_ref = c.thing_ref)
+          and exists (select from ops.outbox x where x.system = c.system
+              and x.thing_ref = c.thing_ref
+              and x.state in ('waiting', 'leased', 'unknown', 'parked')
+              and (x.operation = 'sales_order.cancel' or x.attempts > 0))
         """,
         keys=keys,
     )

@@ -47,7 +47,7 @@ def counted(systems: Systems) -> list[dict[str, Any]]:
     """By store: listings, what was published, and what still differs."""
     with connected(systems.engine) as connection:
         rows = read_rows(connection, _COUNTS)
-    return [{**row, "exposed": str(row["exposed"])} for row in rows]
+    return rows
 
 
 _COUNTS = """
@@ -57,10 +57,10 @@ with newest as (
 select n.store,
     (select count(*) from core.listings l where l.store = n.store) as listings,
     (select count(*) from receipt.woocommerce__products r
-     where r.system = n.store and r.outcome <> 'refused') as products_written,
+     where r.system = n.store and r.outcome in ('created', 'changed')) as products_written,
     (select count(*) from receipt.woocommerce__stock r
      where r.system = n.store and r.outcome <> 'refused') as numbers_published,
     n.compared, n.different + n.missing as differ, n.off_units,
-    coalesce(n.exposed_amount, 0) || ' ' || coalesce(n.currency, '') as exposed
+    round(coalesce(n.exposed_amount, 0), 2) || ' ' || coalesce(n.currency, '') as exposed
 from newest n order by 1
 """

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from resources.sandbox.faults import Fault, Trouble
 from tests.stocked import Stock
 from tests.worlds import World
 
@@ -135,3 +136,27 @@ def test_an_order_marked_by_a_run_that_died_is_worked_out_by_the_next(
             stock.reserve()
     stock.reserve()
     assert stock.reservations(f"us:{number}") == {"TEA": ("open", 3)}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.CUT_AFTER, Trouble.CUT_BEFORE])
+def test_an_order_cancelled_while_its_write_is_under_way_holds_on_until_the_erp_was_looked_at(
+    stock: Stock, trouble: Trouble
+) -> None:
+    ref = order(stock)
+    world = stock.world
+    world.plan()
+    world.erp.faults.plan(Fault(trouble, operation="sale.order.load", times=9))
+    world.send()
+    assert world.outbox()[ref] in ("unknown", "waiting")
+    world.erp.faults.clear()
+    world.shops["us"].set_status(int(ref.partition(":")[2]), "cancelled")
+    take_in(stock)
+    assert stock.reservations(ref) == {"TEA": ("open", 3)}  # the ERP may be about to ship it
+    assert stock.sellable("TEA")["us"] == 997
+    for _ in range(6):
+        world.clock.forward(minutes=30)
+        world.plan()
+        world.send()
+    stock.run()
+    assert stock.reservations(ref) == {"TEA": ("released", 0)}
+    assert stock.sellable("TEA")["us"] == 1000

@@ -200,6 +200,19 @@ create trigger new_receipts_allocate after insert on receipt.tryton__sales_order
     referencing new table as new_rows for each statement execute function ops.mark_orders_stale();
 create trigger changed_receipts_allocate after update on receipt.tryton__sales_orders
     referencing new table as new_rows for each statement execute function ops.mark_orders_stale();
+-- A write that ends without a receipt left nothing there: what it may have taken is free again.
+create function ops.mark_order_of_write_stale() returns trigger language plpgsql as $$
+begin
+    insert into ops.stale as held (queue, key, since)
+    values ('reservation', new.thing_ref, now())
+    on conflict (queue, key) do update set since = held.since;
+    return null;
+end $$;
+create trigger ended_writes_allocate after update on ops.outbox
+    for each row when (old.state <> new.state and new.state = 'refused'
+        and starts_with(new.operation, 'sales_order.'))
+    execute function ops.mark_order_of_write_stale();
+
 create trigger new_levels_count after insert on core.stock_level_versions
     referencing new table as new_rows
     for each statement execute function ops.mark_availability_stale();
