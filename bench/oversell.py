@@ -15,8 +15,8 @@ faster. Stock is tight: half of the demand is there at the start, the rest arriv
 
 A customer buys a line if the channel shows enough, else the line is lost (`lost_sales`, units;
 `avoidable` of them were there). A unit is oversold if no warehouse of its channel has it when it is
-sold. `--known` and `--published` are seconds, the median and the 95th percentile, as measured by
-`bench/latency.py` and `bench/surge.py`.
+sold. `--known` and `--published` are seconds, the median and the 95th percentile; together they are
+somewhat slower than what `bench/latency.py --stock` measures (2.5 and 3.5).
 """
 
 import argparse

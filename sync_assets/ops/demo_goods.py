@@ -46,8 +46,7 @@ def _listings(systems: Systems) -> int:
 def counted(systems: Systems) -> list[dict[str, Any]]:
     """By store: listings, what was published, and what still differs."""
     with connected(systems.engine) as connection:
-        rows = read_rows(connection, _COUNTS)
-    return rows
+        return read_rows(connection, _COUNTS)
 
 
 _COUNTS = """
