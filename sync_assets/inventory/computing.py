@@ -179,7 +179,7 @@ def inputs_of(connection: Connection, policy: Policy, skus: list[str] | None) ->
     components = fetch_frame(
         connection,
         f"select distinct v.sku, v.component_sku, v.component_units "  # noqa: S608
-        f"from core.product_components v {within} where v.sku is not null",
+        f"from core.kit_components v {within}",
         {"kit_sku": TEXT, "component_sku": TEXT, "component_units": EXACT},
     )
     demand = fetch_frame(

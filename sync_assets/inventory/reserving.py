@@ -4,7 +4,7 @@ When one holds and falls is in `domain/reservations.py`; here are the facts it i
 order is taken when it, its receipt or a reading of its stock changed, and when its time ran out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
@@ -137,7 +137,7 @@ def _facts(
     held = _held(connection, keys)
     sold = _sold(connection, systems, keys)
     accepted = _accepted(connection, keys)
-    kits = _kits(connection, systems)
+    kits, stocked = _kits(connection, systems), _stocked(connection, accepted.values())
     found: list[tuple[OrderFacts, int]] = []
     for order in orders:
         ref, location = order["order_ref"], location_of(systems, policy, order["store"])
@@ -149,7 +149,7 @@ def _facts(
         is_wanted = location is not None and _is_wanted(systems, order)
         erp = systems.settings.stores[order["store"]].erp if is_wanted else ""
         promised = _picked(sold.get(ref, {}), kits, erp) if is_wanted else {}
-        units, answered_at = _units_accepted(accepted.get(ref), kits, mine)
+        units, answered_at = _units_accepted(accepted.get(ref), kits, mine, stocked)
         found.append(
             (
                 OrderFacts(
@@ -209,7 +209,7 @@ def _held(connection: Connection, keys: list[str]) -> dict[str, dict[str, Row]]:
 def _sold(
     connection: Connection, systems: Systems, keys: list[str]
 ) -> dict[str, dict[str, Decimal]]:
-    """Units by order and SKU, the SKU as the store's ERP writes it."""
+    """Units by order and SKU, as the store's ERP writes it; not of what no stock is kept."""
     stores = systems.settings.stores
     rows = read_rows(
         connection,
@@ -224,6 +224,8 @@ def _sold(
             order by p.is_active desc, p.sku = l.sku desc, p.item_id limit 1
         ) p on true
         where l.order_ref = any(:keys) and l.kind = 'product' and l.sku is not null
+          and not exists (select from core.products q where q.system = s.erp
+              and q.sku = coalesce(p.sku, l.sku) and not q.is_stocked and q.kind <> 'kit')
         group by 1, 2
         """,
         keys=keys,
@@ -267,8 +269,28 @@ def _accepted(connection: Connection, keys: list[str]) -> dict[str, Row]:
     return {row["order_ref"]: row for row in rows}
 
 
+def _stocked(connection: Connection, accepted: Iterable[Row]) -> set[str]:
+    """The items of these documents that stock is kept of, or that are kits."""
+    items = {
+        (row["system"], line["item"])
+        for row in accepted
+        for line in (row["document"] or {}).get("lines", ())
+        if line["kind"] == "product"
+    }
+    pairs = sorted(items)
+    rows = read_rows(
+        connection,
+        "select w.sku from unnest(cast(:systems as text[]), cast(:skus as text[])) "
+        "as w (system, sku) where not exists (select from core.products q "
+        "where q.system = w.system and q.sku = w.sku and not q.is_stocked and q.kind <> 'kit')",
+        systems=[system for system, _ in pairs],
+        skus=[sku for _, sku in pairs],
+    )
+    return {str(row["sku"]) for row in rows}
+
+
 def _units_accepted(
-    accepted: Row | None, kits: Kits, held: Mapping[str, Row]
+    accepted: Row | None, kits: Kits, held: Mapping[str, Row], stocked: Collection[str]
 ) -> tuple[dict[str, int], datetime | None]:
     """What is picked for the accepted document; where it is not kept, what was noted before."""
     if accepted is None:
@@ -279,7 +301,7 @@ def _units_accepted(
         return noted, accepted["answered_at"]
     units: dict[str, Decimal] = {}
     for line in document["lines"]:
-        if line["kind"] == "product":
+        if line["kind"] == "product" and line["item"] in stocked:
             units[line["item"]] = units.get(line["item"], Decimal()) + Decimal(line["quantity"])
     return _picked(units, kits, accepted["system"]), accepted["answered_at"]
 
@@ -288,8 +310,8 @@ def _kits(connection: Connection, systems: Systems) -> Kits:
     """Components by ERP and kit."""
     rows = read_rows(
         connection,
-        "select system, sku, component_sku, component_units from core.product_components "
-        "where system = any(:erps) and sku is not null and component_sku is not null "
+        "select system, sku, component_sku, component_units from core.kit_components "
+        "where system = any(:erps) and component_sku is not null "
         "order by system, sku, component_sku",
         erps=sorted(systems.settings.erps),
     )

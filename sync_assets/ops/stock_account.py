@@ -105,7 +105,7 @@ def _facts_inside(
         raise KitCycle([*above])
     parts = read_rows(
         connection,
-        "select distinct component_sku, component_units from core.product_components "
+        "select distinct component_sku, component_units from core.kit_components "
         "where sku = :sku order by 1",
         sku=sku,
     )

@@ -169,3 +169,16 @@ def test_the_check_names_a_location_whose_last_whole_reading_is_old(stock: Stock
         assert not_read_since(connection, now - READ_WITHIN) == []
         late = not_read_since(connection, now)
     assert [row["location"] for row in late] == ["uk1", "us1"]
+
+
+def test_a_service_in_a_kit_does_not_limit_it(stock: Stock) -> None:
+    kit(stock, "SET", TEA=2, WRAP=1)
+    stock.world.execute(
+        "insert into core.products (system, item_id, sku, kind, name, description, is_active, "
+        "is_for_sale, is_stocked, is_virtual, tax_class, item_group, categories, attributes, "
+        "images, changed_at, raw_version) select 'odoo', component_id, 'WRAP', 'service', 'Wrap', "
+        "'', true, true, false, true, '', '', '[]', '{}', '[]', now(), 1 "
+        "from core.product_components where component_sku = 'WRAP'"
+    )
+    stock.compute(whole=True)
+    assert stock.sellable("SET") == {"uk": 500, "us": 500}

@@ -160,3 +160,20 @@ def test_an_order_cancelled_while_its_write_is_under_way_holds_on_until_the_erp_
     stock.run()
     assert stock.reservations(ref) == {"TEA": ("released", 0)}
     assert stock.sellable("TEA")["us"] == 1000
+
+
+def test_what_no_stock_is_kept_of_is_not_reserved_before_or_after_acceptance(stock: Stock) -> None:
+    world = stock.world
+    world.erp.add_product("WRAP", "Gift wrap", "2.00", kind="service")
+    world.read()
+    world.core()
+    number = world.place("us", lines={"TEA": 3, "WRAP": 1})
+    take_in(stock)
+    ref = f"us:{number}"
+    assert stock.reservations(ref) == {"TEA": ("open", 3)}
+    world.plan()
+    assert world.send().accepted == 1
+    stock.reserve()
+    assert stock.reservations(ref) == {"TEA": ("open", 3)}
+    stock.run()
+    assert stock.reservations(ref) == {"TEA": ("covered", 0)}

@@ -68,6 +68,14 @@ create table core.product_components (
 );
 create index components_by_sku on core.product_components (component_sku);
 
+-- What limits how many kits there are: a service in it, or what no stock is kept of, does not.
+create view core.kit_components as
+    select distinct c.system, c.sku, c.component_sku, c.component_units
+    from core.product_components c
+    where c.sku is not null and not exists (
+        select from core.products p where p.system = c.system and p.item_id = c.component_id
+            and not p.is_stocked);
+
 create table core.listings (
     store text not null,
     product_id bigint not null,
