@@ -408,15 +408,15 @@ def test_what_is_stale_or_due_starts_a_run_and_orders_are_not_started_for_it(
     shops: World,
 ) -> None:
     number(shops, "TEA", 7)
-    seen = pending.look(shops.systems, "stock_now")
-    assert stock.arrived(seen) == ["1 keys of stock_plan are stale"]
+    seen = pending.look(shops.systems, "stock_sold")
+    assert stock.sold(seen) == ["1 keys of stock_plan are stale"]
     plan(shops)
     promoting.promote(shops.systems, "us")
-    seen = pending.look(shops.systems, "stock_now")
-    assert stock.arrived(seen) == ["1 numbers to us"]
+    seen = pending.look(shops.systems, "stock_sold")
+    assert stock.sold(seen) == ["1 numbers to us"]
     assert pending.due(seen) == []
     sending.send_stock(shops.systems, "us", "run")
-    assert stock.arrived(pending.look(shops.systems, "stock_now")) == []
+    assert stock.sold(pending.look(shops.systems, "stock_sold")) == []
 
 
 def test_a_receipt_is_shown_at_once_but_for_what_the_shop_may_have_sold(shops: World) -> None:
