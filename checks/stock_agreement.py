@@ -59,7 +59,12 @@ def shops_show_it(systems: dg.ResourceParam[Systems]) -> dg.AssetCheckResult:
     """Count what is planned and not reached, and what comparisons raised."""
     minutes = systems.settings.service_levels.stock_freshness_minutes
     with connected(systems.engine) as connection:
-        rows = read_rows(connection, _OPEN, late=systems.now() - timedelta(minutes=minutes))
+        rows = read_rows(
+            connection,
+            _OPEN,
+            stores=systems.settings.publishing("stock"),
+            late=systems.now() - timedelta(minutes=minutes),
+        )
         raised = read_rows(
             connection,
             "select distinct on (store) store, raised from core.stock_comparisons "
@@ -92,6 +97,6 @@ def _keys(keys: Iterable[str]) -> str:
 _OPEN = """
 select case action when 'set' then 'late' else action end as what, system, sku
 from plan.woocommerce__stock
-where action <> 'set' or planned_at < :late
+where system = any(:stores) and (action <> 'set' or planned_at < :late)
 order by system, sku
 """

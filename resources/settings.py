@@ -95,6 +95,8 @@ class Store(Account):
     webhook_secrets: tuple[pydantic.SecretStr, ...] = pydantic.Field(default=(), max_length=2)
     #: Addresses whose deliveries are taken; empty means all.
     webhooks_from: tuple[NETWORK, ...] = ()
+    #: What of ours is written there; what is left out is planned and compared all the same.
+    publishes: tuple[Literal["products", "stock"], ...] = ("products", "stock")
     #: How often the shop is asked for what its webhooks may have lost.
     poll_seconds: int = pydantic.Field(default=30, ge=1)
     lag_seconds: int = pydantic.Field(default=30, ge=0)
@@ -288,6 +290,10 @@ class Settings(Part):
             if store.webhook_secrets
         }
         return {**stores, **self.webhooks}
+
+    def publishing(self, what: Literal["products", "stock"]) -> list[str]:
+        """Stores that products or stock are written to."""
+        return [name for name, store in self.stores.items() if what in store.publishes]
 
     def stores_of(self, erp: str) -> dict[str, Store]:
         """Stores whose orders go to `erp`."""

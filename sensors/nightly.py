@@ -79,7 +79,7 @@ def _drift(settings: Settings, status: dg.DefaultScheduleStatus) -> dg.ScheduleD
         night: datetime = context.scheduled_execution_time
         return [
             dg.RunRequest(run_key=f"{store}/{night:%Y-%m-%d}", partition_key=store)
-            for store in sorted(settings.stores)
+            for store in sorted(settings.publishing("stock"))
         ]
 
     return drift

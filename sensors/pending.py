@@ -127,7 +127,9 @@ def look(systems: Systems, job: str) -> Pending:
             due_writes=outbox.due(connection, list(systems.settings.erps), now),
             product_hints=inbox.due(connection, SOURCE, stores, now, PRODUCTS),
             stale=_stale(connection, now),
-            stock_writes=outbox.due(connection, stores, now, "stock."),
+            stock_writes=outbox.due(
+                connection, systems.settings.publishing("stock"), now, "stock."
+            ),
             asked_at=_asked_at(connection),
             resting=_resting(connection, now),
             is_running=presence.at_work(connection, job) > 0

@@ -50,6 +50,8 @@ def send(
 ) -> Sent:
     """Send what is due to one store, batch by batch, until nothing is due."""
     total, worker = Sent(), worker_name(run_id)
+    if store not in systems.settings.publishing("products"):
+        return total
     promote(systems, store)
     if (rest := why_not_now(systems, store)) is not None:
         total.faults[store] = str(rest)

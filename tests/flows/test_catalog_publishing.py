@@ -425,3 +425,18 @@ def test_a_parked_write_that_no_plan_wants_any_more_ends_with_its_exception(
     assert catalog.plans()["TEA"] == "none"
     assert world.outbox()["us:product:TEA"] == "refused"
     assert world.open_codes("us:product:TEA") == set()
+
+
+def test_a_store_that_publishes_no_products_is_planned_and_nothing_is_written_there(
+    catalog: Catalog,
+) -> None:
+    systems = catalog.world.systems
+    stores = {
+        name: store.model_copy(update={"publishes": ("stock",)})
+        for name, store in systems.settings.stores.items()
+    }
+    systems.settings = systems.settings.model_copy(update={"stores": stores})
+    planned, sent = catalog.run()
+    assert (planned.actions, sent.created) == ({"create": 3, "none": 3}, 0)
+    assert catalog.writes() == 0
+    assert catalog.world.shops["us"].products_with("TEA") == []

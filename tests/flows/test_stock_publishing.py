@@ -1,7 +1,9 @@
 """From a number to a shop: only differences are sent, compared before and read back after."""
 
+import dagster as dg
 import pytest
 
+from checks import stock_agreement
 from resources.store import inbox
 from resources.store.engine import connected
 from sensors import pending, stock
@@ -461,3 +463,24 @@ def test_what_may_be_unseen_is_not_forgotten_by_a_further_write(shops: World) ->
     number(shops, "TEA", 212)  # another hundred, and still no order
     publish(shops)
     assert shops.shops["us"].stock_of("TEA") == 210
+
+
+def test_a_store_that_publishes_no_stock_is_planned_and_nothing_is_written_there(
+    shops: World,
+) -> None:
+    stores = shops.systems.settings.stores
+    quiet = stores["us"].model_copy(update={"publishes": ("products",)})
+    shops.systems.settings = shops.systems.settings.model_copy(
+        update={"stores": {**stores, "us": quiet}}
+    )
+    number(shops, "TEA", 7)
+    calls = shops.shops["us"].calls.total()
+    publish(shops)
+    assert set(planned(shops)) == {"TEA"}
+    assert shops.outbox() == {}
+    assert shops.shops["us"].calls.total() == calls
+    assert shops.shops["us"].stock_of("TEA") == 10
+    shops.clock.forward(hours=1)
+    answer = stock_agreement.shops_show_it(systems=shops.systems)
+    assert isinstance(answer, dg.AssetCheckResult)
+    assert answer.passed
