@@ -3,7 +3,8 @@ rest on, taken away by the one that worked them out. A run that dies leaves them
 
 Marks and takers meet in the rows: a mark of a key that stands already still locks its row, so a
 taker that cannot see the change yet leaves the key alone (`skip locked`). To mark in several
-queues, follow their order here, then that of the keys; otherwise two could wait for one another.
+queues, follow the order of the triggers (migration 0003): stock_reading, reservation, availability,
+stock_plan, then that of the keys; otherwise two could wait for one another.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,8 +14,6 @@ from sqlalchemy import Connection, text
 
 from resources.store.frames import read_rows, scalar
 
-#: Triggers mark in this order too (migration 0003).
-QUEUES = ("stock_reading", "reservation", "availability", "stock_plan")
 #: Stands for every key there is: one row instead of a hundred thousand.
 ALL = "*"
 

@@ -4,17 +4,15 @@ What may stand in the file is in `domain/ownership.py`.
 """
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from resources.settings import Settings, config_path
 from sync_assets.domain import ownership
 from sync_assets.domain.listing_rules import Market
 from sync_assets.domain.ownership import CatalogPolicy
 from sync_assets.domain.policy import PolicyError
+from sync_assets.policies import read_yaml
 
 
 def in_force(settings: Settings) -> CatalogPolicy:
@@ -34,24 +32,15 @@ def path_of(settings: Settings) -> Path:
 
 def _read(path: Path, *, is_named: bool) -> Any:
     try:
-        return yaml.safe_load(path.read_text())
+        return read_yaml(path.read_text())
     except FileNotFoundError:
         if is_named:  # a typing error must not hand all fields to their default owners
             raise PolicyError("is not there") from None
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise PolicyError(f"is not YAML: {_on_one_line(fault)}") from fault
+    except UnicodeDecodeError as fault:
+        raise PolicyError(f"is not YAML: {fault}") from fault
     except OSError as fault:
         raise PolicyError(f"cannot be read: {fault.strerror}") from fault
-
-
-def _on_one_line(fault: Exception) -> str:
-    return " ".join(str(fault).split())
-
-
-def markets(settings: Settings, policy: CatalogPolicy) -> Mapping[str, Market]:
-    """Every store as its products are made for it."""
-    return {name: market(settings, name, policy) for name in settings.stores}
 
 
 def market(settings: Settings, name: str, policy: CatalogPolicy) -> Market:

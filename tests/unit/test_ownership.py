@@ -113,7 +113,7 @@ def test_the_file_is_read_again_each_time(tmp_path: Path) -> None:
 
 def test_stores_in_two_currencies_must_say_what_the_erps_own_prices_are_in() -> None:
     said = two_stores()
-    known = policy.markets(said, policy.in_force(said))
+    known = {name: policy.market(said, name, policy.in_force(said)) for name in said.stores}
     assert {name: one.own_currency for name, one in known.items()} == {"us": None, "uk": None}
     alone = said.model_copy(update={"stores": {"uk": said.stores["uk"]}})
     assert policy.market(alone, "uk", policy.in_force(alone)).own_currency == "GBP"
