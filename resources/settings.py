@@ -96,7 +96,18 @@ class Store(Account):
     #: Addresses whose deliveries are taken; empty means all.
     webhooks_from: tuple[NETWORK, ...] = ()
     #: What of ours is written there; what is left out is planned and compared all the same.
-    publishes: tuple[Literal["products", "stock"], ...] = ("products", "stock")
+    publishes: tuple[Literal["products", "stock", "shipments", "refunds"], ...] = (
+        "products",
+        "stock",
+        "shipments",
+        "refunds",
+    )
+    #: How customers see tracking: the shop's own fulfilments where it has them, else a note.
+    tracking: Literal["auto", "fulfilments", "notes"] = "auto"
+    #: Where notes are written: under which key the tracking numbers stand in the order's meta data.
+    tracking_meta_key: str = "_tracking"
+    #: Whose word ends a refund: the shop's, or the payment provider's, for these payment methods.
+    refunds_confirmed_by_provider: tuple[str, ...] = ()
     #: How often the shop is asked for what its webhooks may have lost.
     poll_seconds: int = pydantic.Field(default=30, ge=1)
     lag_seconds: int = pydantic.Field(default=30, ge=0)
@@ -130,11 +141,9 @@ class TrytonErp(Account):
 ErpSettings = Annotated[OdooErp | TrytonErp, pydantic.Field(discriminator="kind")]
 
 
-class StockFilesWarehouse(Part):
-    """A warehouse that drops its stock as CSV files into a directory."""
+class Columns(Part):
+    """How a warehouse writes its CSV files."""
 
-    kind: Literal["files"] = "files"
-    inbox: Path
     encoding: Literal["utf-8", "latin-1", "cp1252"] = "utf-8"
     #: Our names of columns to theirs; what is left out has our name.
     columns: dict[str, str] = {}
@@ -142,6 +151,103 @@ class StockFilesWarehouse(Part):
     ignored_columns: tuple[str, ...] = ()
     #: The zone of times without an offset.
     timezone: str = "UTC"
+
+
+class Sftp(Part):
+    """A server that files are exchanged with over SFTP."""
+
+    host: str
+    port: int = pydantic.Field(default=22, ge=1, le=65535)
+    user: str
+    password: pydantic.SecretStr | None = None
+    #: A private key in OpenSSH's form.
+    private_key: pydantic.SecretStr | None = None
+    #: The server's public key, as `ssh-keyscan` prints it: nobody else may answer for it.
+    host_key: str
+    connect_seconds: float = pydantic.Field(default=15, gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _can_sign_in(self) -> "Sftp":
+        if (self.password is None) == (self.private_key is None):
+            raise ValueError("give a password or a private_key, one of them")
+        return self
+
+
+class ShippingFiles(Columns):
+    """How requests go to a warehouse as files, and what it shipped comes back as files."""
+
+    #: With it, the folders below are the server's; without, they are ours.
+    sftp: Sftp | None = None
+    #: Where we put requests to ship, one file each.
+    orders_to: str
+    #: Where it puts its acknowledgements, shipments and returns; one folder may serve all.
+    acknowledgements_from: str | None = None
+    shipments_from: str
+    returns_from: str | None = None
+
+
+class FilesWarehouse(Columns):
+    """A warehouse that exchanges CSV files: its stock, what it shall ship, what it shipped."""
+
+    kind: Literal["files"] = "files"
+    #: Where it drops its stock; none: its stock is told by somebody else.
+    inbox: Path | None = None
+    shipping: ShippingFiles | None = None
+    #: Writes to it are tried so long before a person gets them.
+    retry_hours: float = pydantic.Field(default=24, gt=0)
+    batch: int = pydantic.Field(default=100, ge=1, le=1000)
+    #: A release it has not acknowledged by then is late.
+    acknowledge_minutes: float = pydantic.Field(default=60, gt=0)
+    poll_seconds: int = pydantic.Field(default=60, ge=1)
+
+
+class WarehouseAccount(Account):
+    """What warehouses with an API have in common."""
+
+    batch: int = pydantic.Field(default=25, ge=1, le=500)
+    acknowledge_minutes: float = pydantic.Field(default=15, gt=0)
+    #: How often it is asked for what its webhooks may have lost.
+    poll_seconds: int = pydantic.Field(default=60, ge=1)
+
+
+class HttpWarehouse(WarehouseAccount):
+    """A warehouse that speaks our own plain contract over HTTP (docs/warehouse-http.md)."""
+
+    kind: Literal["http"]
+    token: pydantic.SecretStr
+
+
+class ShipBobWarehouse(WarehouseAccount):
+    """A ShipBob account."""
+
+    kind: Literal["shipbob"]
+    token: pydantic.SecretStr
+    #: The channel our orders are written in.
+    channel_id: int
+    #: Its shipping method for orders whose policy names none.
+    shipping_method: str = "Standard"
+
+
+def _kind_of(said: Any) -> str:
+    """Warehouses were files before there were others; those need no `kind`."""
+    kind = said.get("kind", "files") if isinstance(said, dict) else getattr(said, "kind", None)
+    return str(kind)
+
+
+WarehouseSettings = Annotated[
+    Annotated[FilesWarehouse, pydantic.Tag("files")]
+    | Annotated[HttpWarehouse, pydantic.Tag("http")]
+    | Annotated[ShipBobWarehouse, pydantic.Tag("shipbob")],
+    pydantic.Discriminator(_kind_of),
+]
+
+
+class EasyPostCarrier(Account):
+    """An EasyPost account that tells what becomes of parcels."""
+
+    kind: Literal["easypost"] = "easypost"
+    key: pydantic.SecretStr
+    poll_seconds: int = pydantic.Field(default=300, ge=1)
 
 
 class Policies(Part):
@@ -152,6 +258,8 @@ class Policies(Part):
 
     availability: Path = Path("policies/availability.yaml")
     catalog: Path = Path("policies/catalog.yaml")
+    fulfilment: Path = Path("policies/fulfilment.yaml")
+    returns: Path = Path("policies/returns.yaml")
 
 
 class Endpoint(Part):
@@ -242,8 +350,10 @@ class Settings(Part):
 
     stores: dict[NAME, Store] = {}
     erps: dict[NAME, ErpSettings] = {}
-    #: Warehouses that are not an ERP's own: further sources of stock.
-    warehouses: dict[NAME, StockFilesWarehouse] = {}
+    #: Warehouses that are not an ERP's own: they tell stock, and ship what they are told to.
+    warehouses: dict[NAME, WarehouseSettings] = {}
+    #: Accounts that track parcels.
+    carriers: dict[NAME, EasyPostCarrier] = {}
     policies: Policies = Policies()
     #: Further senders of webhooks; stores that have `webhook_secrets` need no entry.
     webhooks: dict[NAME, Endpoint] = {}
@@ -266,9 +376,11 @@ class Settings(Part):
             if store.erp not in self.erps:
                 known = ", ".join(self.erps) or "none"
                 raise ValueError(f"stores.{name}.erp is {store.erp!r}; known ERPs: {known}")
-        for name in self.warehouses:
-            if name in self.stores or name in self.erps:
-                raise ValueError(f"warehouses.{name} has the name of another system")
+        for role, names in (("warehouses", self.warehouses), ("carriers", self.carriers)):
+            for name in names:
+                others = {*self.stores, *self.erps, *(self.carriers if role[0] == "w" else ())}
+                if name in others:
+                    raise ValueError(f"{role}.{name} has the name of another system")
         twice = sorted(set(self.webhooks) & set(self.stores))
         if twice:
             raise ValueError(f"webhooks.{twice[0]} has the name of a store; choose another")
@@ -277,6 +389,14 @@ class Settings(Part):
     def erp_kinds(self) -> list[str]:
         """Kinds of ERP in use, sorted."""
         return sorted({erp.kind for erp in self.erps.values()})
+
+    def stock_files(self) -> dict[str, FilesWarehouse]:
+        """Warehouses that drop their stock as files."""
+        return {
+            name: one
+            for name, one in self.warehouses.items()
+            if isinstance(one, FilesWarehouse) and one.inbox is not None
+        }
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Every sender of webhooks by name, the stores among them."""
@@ -291,8 +411,10 @@ class Settings(Part):
         }
         return {**stores, **self.webhooks}
 
-    def publishing(self, what: Literal["products", "stock"]) -> list[str]:
-        """Stores that products or stock are written to."""
+    def publishing(
+        self, what: Literal["products", "stock", "shipments", "refunds"]
+    ) -> list[str]:
+        """Stores that such things are written to."""
         return [name for name, store in self.stores.items() if what in store.publishes]
 
     def stores_of(self, erp: str) -> dict[str, Store]:

@@ -76,7 +76,8 @@ class Systems:
 
     def stock_files(self, name: str) -> StockFiles:
         """The files of one warehouse that drops its stock as such."""
-        warehouse = self.settings.warehouses[name]
+        warehouse = self.settings.stock_files()[name]
+        assert warehouse.inbox is not None
         return StockFiles(
             warehouse.inbox,
             name,

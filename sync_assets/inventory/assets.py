@@ -43,8 +43,8 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
     """The assets of this part for the systems a deployment has."""
     kinds = settings.erp_kinds()
     sources = [dg.AssetKey(["raw", kind, "stock_levels"]) for kind in kinds]
-    files = [raw_files] if settings.warehouses else []
-    if settings.warehouses:
+    files = [raw_files] if settings.stock_files() else []
+    if settings.stock_files():
         sources.append(RAW_FILES)
     return [
         *[raw_stock_moves(kind) for kind in kinds],
@@ -131,7 +131,7 @@ def raw_stock_levels(kind: str) -> dg.AssetsDefinition:
 )
 def raw_files(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
     """Read every file that waits."""
-    warehouses = list(systems.settings.warehouses)
+    warehouses = list(systems.settings.stock_files())
     with told():
         return read_result(
             each_source(

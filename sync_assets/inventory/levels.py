@@ -321,7 +321,7 @@ def _row(systems: Systems, kind: str, version: Mapping[str, Any]) -> Row:
         return {**names, **dict.fromkeys(UNITS, 0), "true_at": moment}
     body = parsed(version["payload"])
     if kind == FILES:
-        zone = ZoneInfo(systems.settings.warehouses[version["source"]].timezone)
+        zone = ZoneInfo(systems.settings.stock_files()[version["source"]].timezone)
         return stock_files.stock_level(body, version["source"], moment, zone, systems.now())
     return {**STOCK_MAPPERS[kind].stock_level(body), "true_at": moment}
 

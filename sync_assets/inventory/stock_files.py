@@ -84,7 +84,7 @@ def _rows(
     systems: Systems, warehouse: str, file: StockFile
 ) -> Iterator[tuple[int, Row | Rejected, str]]:
     """Each line as a level, or why it is none; and its text."""
-    zone = ZoneInfo(systems.settings.warehouses[warehouse].timezone)
+    zone = ZoneInfo(systems.settings.stock_files()[warehouse].timezone)
     now: datetime = systems.now()
     for line in file.lines:
         text = json.dumps(line.payload, ensure_ascii=False)

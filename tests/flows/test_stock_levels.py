@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from resources.errors import TryAgain
-from resources.settings import StockFilesWarehouse
+from resources.settings import FilesWarehouse
 from resources.store import raw
 from resources.store.engine import connected
 from sync_assets.inventory import levels, reading, stock_files
@@ -226,7 +226,7 @@ def dallas(world: World, tmp_path: Path) -> Path:
     settings = world.systems.settings
     world.systems.settings = settings.model_copy(
         update={
-            "warehouses": {"dallas_3pl": StockFilesWarehouse(inbox=inbox)},
+            "warehouses": {"dallas_3pl": FilesWarehouse(inbox=inbox)},
             "policies": settings.policies.model_copy(update={"availability": policy}),
         }
     )
