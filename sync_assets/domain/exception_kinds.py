@@ -298,8 +298,18 @@ KINDS: dict[str, Kind] = {
     "erp.given_up": _sent("engineer", _SENT),
     "erp.contract_broken": _sent("engineer", _SENT),
 }
-#: ERPs refuse for reasons of their own; the mappers name them.
+#: Systems refuse for reasons of their own; the mappers and clients name them.
 ERP_TROUBLE = _sent("operations", _SENT)
+_WANTED = "the write goes through, or nothing of the kind is wanted any more"
+#: What begins so is found, and ended again, by sending alone: what an ERP is told after the sale,
+#: what a shop and what a warehouse is told.
+TROUBLE: dict[str, Kind] = {
+    "erp.": ERP_TROUBLE,
+    "book.": _sent("finance", _WANTED),
+    "delivery.": _sent("operations", _WANTED),
+    "shop.": _sent("support", _WANTED),
+    "warehouse.": _sent("operations", _WANTED),
+}
 
 #: Told when a version says that the order is gone; unlike the others it is no fault of a payload.
 VANISHED = "order.vanished"
@@ -323,7 +333,9 @@ def kind_of(code: str) -> Kind:
 
 def known(code: str) -> Kind | None:
     """The kind of a code; None for one of another version of this program."""
-    return KINDS.get(code) or (ERP_TROUBLE if code.startswith(SENDING_CODES) else None)
+    return KINDS.get(code) or next(
+        (kind for prefix, kind in TROUBLE.items() if code.startswith(prefix)), None
+    )
 
 
 def due_after(kind: Kind, hours: float | None, by_role: Mapping[str, float]) -> timedelta:

@@ -79,6 +79,7 @@ class Returns(Table):
     store: str = pa.Field(nullable=True, description="Our name of the store")
     source: str = pa.Field(isin=list(Source), description="What it began with")
     state: str = pa.Field(isin=list(ReturnState), description="Where it stands")
+    state_at: Instant = pa.Field(description="Since when")
     reason: str = pa.Field(description="Why, as the sender said it")
     is_exchange: bool = pa.Field(description="The customer wants other goods, not money")
     exchange_order_ref: str = pa.Field(nullable=True, description="The order that replaces it")
@@ -122,6 +123,7 @@ class Refunds(Table):
         description="gateway: by the provider; manual: by hand; offset: against another order",
     )
     state: str = pa.Field(isin=list(RefundState), description="Where it stands")
+    state_at: Instant = pa.Field(description="Since when")
     currency: str = pa.Field(str_matches=r"^[A-Z]{3}$", description="ISO 4217 code")
     amount: Money = pa.Field(ge=0, description="What the customer gets, tax included")
     net_amount: Money = pa.Field(description="Of it goods, without tax")

@@ -30,6 +30,7 @@ class FulfilmentOrders(Table):
     location: str = pa.Field(description="Our name of the place it ships from")
     system: str = pa.Field(description="The system that is told")
     state: str = pa.Field(isin=list(FulfilmentState), description="Where the request stands")
+    state_at: Instant = pa.Field(description="Since when")
     ship_by_at: Instant = pa.Field(nullable=True, description="Promised to leave by then")
     release_at: Instant = pa.Field(description="Not sent before: customers change their mind")
     planned_at: Instant = pa.Field(description="When the place was chosen")
