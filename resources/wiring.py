@@ -10,22 +10,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
 from sqlalchemy import Engine
 
 from resources import http
-from resources.settings import Account, OdooErp, Settings, TrytonErp, home
+from resources.settings import (
+    Account,
+    FilesWarehouse,
+    OdooErp,
+    Settings,
+    Sftp,
+    ShipBobWarehouse,
+    TrytonErp,
+    home,
+)
 from resources.store import postgres
 from resources.store.circuit import Rules
 from resources.store.engine import engine_for
 from resources.store.gate import StoreGate
 from resources.store.pace import Limit
+from resources.systems.bearer import BearerAuth
+from resources.systems.easypost import EasyPost
+from resources.systems.folders import Folder, LocalFolder
 from resources.systems.odoo import Odoo
-from resources.systems.roles import Erp
+from resources.systems.roles import Erp, Warehouse
+from resources.systems.sftp import SftpServer
+from resources.systems.shipbob import ShipBob
 from resources.systems.stock_files import StockFiles
 from resources.systems.tryton import Tryton
+from resources.systems.warehouse_files import Kind, WarehouseFiles
+from resources.systems.warehouse_http import WarehouseHttp
 from resources.systems.woocommerce import WooCommerce
 
 #: Seconds a probe may take beyond its call before another process sends one.
@@ -56,12 +73,14 @@ class Systems:
         store = self.settings.stores[name]
         secrets = (store.key.get_secret_value(), store.secret.get_secret_value())
         with self._http(name, store, auth=secrets) as client:
-            yield WooCommerce(
+            shop = WooCommerce(
                 client,
                 name,
                 lag_seconds=store.lag_seconds,
                 overlap_seconds=store.overlap_seconds,
             )
+            shop.tracking_meta_key = store.tracking_meta_key
+            yield shop
 
     @contextmanager
     def erp(self, name: str) -> Iterator[Erp]:
@@ -73,6 +92,56 @@ class Systems:
                 if isinstance(erp, OdooErp)
                 else self._tryton(name, erp, client)
             )
+
+    @contextmanager
+    def warehouse(self, name: str) -> Iterator[Warehouse]:
+        """A client of one warehouse that ships what it is told to."""
+        warehouse = self.settings.warehouses[name]
+        if isinstance(warehouse, FilesWarehouse):
+            with self._folders(name, warehouse) as client:
+                yield client
+            return
+        with self._http(name, warehouse, auth=BearerAuth(warehouse.token)) as http:
+            if isinstance(warehouse, ShipBobWarehouse):
+                yield ShipBob(http, name, warehouse.channel_id)
+            else:
+                yield WarehouseHttp(http, name)
+
+    @contextmanager
+    def _folders(self, name: str, warehouse: FilesWarehouse) -> Iterator[WarehouseFiles]:
+        """The client of a warehouse that exchanges files, here or on a server."""
+        shipping = warehouse.shipping
+        if shipping is None:
+            raise ValueError(f"warehouses.{name} only tells its stock: it has no `shipping`")
+        server = sftp_server(name, shipping.sftp) if shipping.sftp else None
+        folder: Callable[[str], Folder] = (
+            server.folder if server else lambda path: LocalFolder(Path(path))
+        )
+        said = {
+            Kind.ACKNOWLEDGEMENT: shipping.acknowledgements_from,
+            Kind.SHIPMENT: shipping.shipments_from,
+            Kind.RETURN: shipping.returns_from,
+        }
+        try:
+            yield WarehouseFiles(
+                name,
+                folder(shipping.orders_to),
+                {kind: folder(path) for kind, path in said.items() if path},
+                columns=shipping.columns,
+                ignored=shipping.ignored_columns,
+                encoding=shipping.encoding,
+                timezone=shipping.timezone,
+            )
+        finally:
+            if server:
+                server.close()
+
+    @contextmanager
+    def carrier(self, name: str) -> Iterator[EasyPost]:
+        """A client of one account that tracks parcels."""
+        carrier = self.settings.carriers[name]
+        with self._http(name, carrier, auth=(carrier.key.get_secret_value(), "")) as http:
+            yield EasyPost(http, name)
 
     def stock_files(self, name: str) -> StockFiles:
         """The files of one warehouse that drops its stock as such."""
@@ -115,7 +184,7 @@ class Systems:
         self,
         name: str,
         account: Account,
-        auth: tuple[str, str] | None = None,
+        auth: httpx.Auth | tuple[str, str] | None = None,
     ) -> httpx.Client:
         manners = http.Manners(
             read_seconds=account.read_seconds,
@@ -150,9 +219,29 @@ class Systems:
         )
 
 
+def sftp_server(name: str, said: Sftp) -> SftpServer:
+    """The server that files of `name` are exchanged with; nothing is asked yet."""
+    return SftpServer(
+        name,
+        said.host,
+        said.user,
+        said.host_key,
+        port=said.port,
+        password=said.password.get_secret_value() if said.password else None,
+        private_key=said.private_key.get_secret_value() if said.private_key else None,
+        connect_seconds=said.connect_seconds,
+    )
+
+
+def accounts_of(settings: Settings) -> dict[str, Account]:
+    """Every system that is called over HTTP, by name."""
+    called = {n: w for n, w in settings.warehouses.items() if not isinstance(w, FilesWarehouse)}
+    return {**settings.stores, **settings.erps, **called, **settings.carriers}
+
+
 def limit_of(settings: Settings, name: str) -> Limit:
     """The limit of calls that `name` shares with every other name of the same real account."""
-    accounts: dict[str, Account] = {**settings.stores, **settings.erps}
+    accounts = accounts_of(settings)
     same = {key: one for key, one in accounts.items() if _place(one) == _place(accounts[name])}
     rates = [one.calls_per_second for one in same.values() if one.calls_per_second is not None]
     return Limit(

@@ -3,16 +3,19 @@
 The server it is stands in `odoo_server`, what may be done with products and stock in `odoo_goods`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from decimal import Decimal
 
-from resources.sandbox import odoo_counts, odoo_sales
+from resources.sandbox import odoo_counts, odoo_invoices, odoo_sales, odoo_transfers
 from resources.sandbox.odoo_goods import Amount, Goods, Stock
 from resources.sandbox.odoo_orm import ZERO
 from resources.sandbox.odoo_rows import Row
 from resources.sandbox.odoo_sales import ORDER, Refusal, Step
-from resources.sandbox.odoo_stock import add_warehouse
+from resources.sandbox.odoo_stock import PICKING, add_warehouse
+
+LOCK = "fiscalyear_lock_date"
 
 
 class OdooStandIn(Goods):
@@ -22,6 +25,7 @@ class OdooStandIn(Goods):
         {"order_count", "totals_by_currency", "count", "set_stock", "serialize_races"}
         | {"refuse", "accept", "set_price", "archive", "validate"}
         | {"receive", "adjust", "scrap", "transfer", "set_aside", "ship", "return_goods"}
+        | {"take_back", "invoice", "close_books"}
     )
 
     @contextmanager
@@ -143,6 +147,42 @@ class OdooStandIn(Goods):
                 order = odoo_sales.document(self.db, id_)
                 found.setdefault(order["client_order_ref"] or "", []).append(order)
         return found
+
+    # What leaves, what comes back, and what is credited
+
+    def take_back(self, order_ref: str, lines: Mapping[str, Decimal | int]) -> list[str]:
+        """Book goods of an order that came back, by SKU; answers the parcels' numbers."""
+        return [self.return_goods(order_ref, sku, units) for sku, units in lines.items()]
+
+    def pickings_of(self, order_ref: str) -> list[Row]:
+        """The parcels of an order, oldest first: which way they go, and units by SKU."""
+        with self.one_at_a_time:
+            orders = self.tables.find(ORDER, "client_order_ref", order_ref)
+            found = sorted(p for o in orders for p in self.tables.find(PICKING, "sale_id", o))
+            return [odoo_transfers.document(self.db, picking) for picking in found]
+
+    def invoice(self, order_ref: str, *, post: bool = True) -> int:
+        """Invoice what an order has not invoiced yet, as a person would."""
+        with self.writing():
+            [order] = self.tables.find(ORDER, "client_order_ref", order_ref)
+            made = odoo_invoices.invoice(self.db, order)
+            if post:
+                odoo_invoices.post(self.db, [made], {})
+            return made
+
+    def invoices_by_ref(self) -> dict[str, list[Row]]:
+        """All invoices, credit notes and entries by reference, oldest first."""
+        found: dict[str, list[Row]] = {}
+        with self.one_at_a_time:
+            for id_ in self.tables.ids[odoo_invoices.ENTRY]:
+                document = odoo_invoices.document(self.db, id_)
+                found.setdefault(document["ref"] or "", []).append(document)
+        return found
+
+    def close_books(self, company: str, until: date | None) -> None:
+        """Close a company's books up to a day, or open them again."""
+        with self.writing():
+            self.tables.change("res.company", self._company(company), {LOCK: until})
 
     def totals_by_currency(self, state: str = "sale") -> dict[str, Decimal]:
         """What the orders of a state come to, by currency."""

@@ -200,24 +200,9 @@ class Goods(OdooServer):
     def scrap(self, sku: str, warehouse: str, units: Units) -> None:
         """Throw goods away."""
         with self.writing():
-            item, shelf, count = self.item(sku), self._shelf(warehouse), Decimal(units)
-            bin_ = self._scrap_place()
-            row = {"name": "SP/00001", "product_id": item, "scrap_qty": count, "state": "done"}
-            row |= {"location_id": shelf, "scrap_location_id": bin_}
-            scrap = self.tables.insert("stock.scrap", row)
-            more = {"is_inventory": None, "reference": row["name"], "scrap_id": scrap}
-            odoo_counts.adjust(self.db, item, shelf, -count, bin_, **more)
-
-    def _scrap_place(self) -> int:
-        # Another place of lost goods must be there first: the oldest one is for counting.
-        stock.place_of(self.db, "inventory")
-        rows = self.tables.rows[PLACE].items()
-        found = next((id_ for id_, row in rows if row["name"] == "Scrap"), None)
-        if found is None:
-            found = stock.add_place(self.db, None, "Scrap", "Virtual Locations/Scrap", "inventory")
-            if self.version == 18:
-                self.tables.change(PLACE, found, {"scrap_location": True})
-        return found
+            row = {"product_id": self.item(sku), "scrap_qty": str(units)}
+            scrap = self.db.create("stock.scrap", row | {"location_id": self._shelf(warehouse)}, {})
+            odoo_transfers.scrap(self.db, [scrap], {})
 
     def transfer(self, sku: str, source: str, target: str, units: Units) -> str:
         """Move goods from one warehouse to another; answers the parcel's number."""
@@ -243,7 +228,12 @@ class Goods(OdooServer):
             self.tables.change(PICKING, picking, {"pos_order_id": 1})
             odoo_transfers.finish(self.db, picking)
 
-    def ship(self, order_key: str, units: Mapping[str, Units] | None = None) -> Decimal:
+    def ship(
+        self,
+        order_key: str,
+        units: Mapping[str, Units] | None = None,
+        tracking: str | None = None,
+    ) -> Decimal:
         """Ship what is reserved for an order, or some units by SKU; the rest waits.
 
         Answers how many units left; a parcel for which nothing is there stays as it is.
@@ -257,6 +247,8 @@ class Goods(OdooServer):
                 for move, quantity in taken.items():
                     picked = {"quantity": str(quantity), "picked": bool(quantity)}
                     self.db.write(MOVE, [move], picked, {})
+                if tracking is not None:
+                    self.tables.change(PICKING, picking, {"carrier_tracking_ref": tracking})
                 odoo_transfers.finish(self.db, picking)
                 shipped += sum(taken.values(), ZERO)
         return shipped
@@ -318,7 +310,12 @@ class Goods(OdooServer):
     def _parcels(self, order_key: str) -> list[int]:
         orders = self.tables.find("sale.order", "client_order_ref", order_key)
         parcels = sorted(p for o in orders for p in self.tables.find(PICKING, "sale_id", o))
-        return [p for p in parcels if self.db.value(PICKING, p, "state") in OPEN]
+        return [
+            p
+            for p in parcels
+            if self.db.value(PICKING, p, "state") in OPEN
+            and self.db.value(PICKING, p, "picking_type_code") == "outgoing"
+        ]
 
     def _shipped(self, order_key: str, sku: str) -> int:
         orders = self.tables.find("sale.order", "client_order_ref", order_key)

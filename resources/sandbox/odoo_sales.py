@@ -264,7 +264,7 @@ def _sum_up(db: Database, order: int) -> None:
     untaxed = tax = ZERO
     for line in db.value(ORDER, order, "order_line"):
         row = db.tables.rows[LINE][line]
-        taxes = _tax_rules(db, row.get(tax_field(db), ()))
+        taxes = tax_rules(db, row.get(tax_field(db), ()))
         price, discount = row.get("price_unit", ZERO), row.get("discount", ZERO)
         amounts = line_amounts(price, row["product_uom_qty"], discount, taxes, unit)
         untaxed, tax = untaxed + amounts.subtotal, tax + amounts.tax
@@ -276,7 +276,7 @@ def _sum_up(db: Database, order: int) -> None:
     db.tables.change(ORDER, order, {**sums, "amount_total": total})
 
 
-def _tax_rules(db: Database, taxes: Sequence[int]) -> list[TaxRule]:
+def tax_rules(db: Database, taxes: Sequence[int]) -> list[TaxRule]:
     """The taxes in the server's order, sequence then id."""
     rows = sorted((db.tables.rows["account.tax"][tax].get("sequence", 1), tax) for tax in taxes)
     return [_tax_rule(db.tables.rows["account.tax"][tax]) for _, tax in rows]
@@ -341,7 +341,9 @@ def _line_name(db: Database, id_: int, context: Context) -> str:
 def _invoice_status(db: Database, id_: int, context: Context) -> str:
     row = db.tables.get(ORDER, id_) or {}
     lines = db.value(ORDER, id_, "order_line", context) if row.get("state") == "sale" else ()
-    return "to invoice" if any(_to_invoice(db, line, context) for line in lines) else "no"
+    if any(_to_invoice(db, line, context) for line in lines):
+        return "to invoice"
+    return "invoiced" if any(db.value(LINE, line, "qty_invoiced") for line in lines) else "no"
 
 
 def _to_invoice(db: Database, id_: int, context: Context) -> Decimal:
@@ -349,7 +351,7 @@ def _to_invoice(db: Database, id_: int, context: Context) -> Decimal:
     policy = db.follow(LINE, id_, "product_id.invoice_policy")
     if policy != "order" or db.follow(LINE, id_, "order_id.state") != "sale":
         return ZERO
-    return Decimal(row.get("product_uom_qty", ZERO))
+    return Decimal(row.get("product_uom_qty", ZERO) - row.get("qty_invoiced", ZERO))
 
 
 def _duplicates(db: Database, id_: int, context: Context) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ on reading, 8 and 9 known to that version only, - none.
 from dataclasses import dataclass
 from functools import cache
 
+from resources.sandbox import odoo_schema_books as books
 from resources.sandbox import odoo_schema_goods as goods
 
 RELATIONS = ("many2one", "one2many", "many2many")
@@ -57,6 +58,7 @@ res.company | Companies | sequence, name
     name             char                     R   Company Name
     sequence         integer                  -   Sequence
     currency_id      many2one:res.currency    R   Currency
+    fiscalyear_lock_date date                 -   Global Lock Date
     active           boolean                  -   Active
 
 res.currency | Currency | active desc, name
@@ -264,6 +266,7 @@ sale.order | Sales Order | date_order desc, id desc
     invoice_status   selection:upselling,invoiced,to+invoice,no rd Invoice Status
     delivery_status  selection:pending,started,partial,full rd Delivery Status
     picking_ids      one2many:stock.picking/sale_id - Transfers
+    invoice_ids      many2many:account.move   rd  Invoices
     duplicated_order_ids many2many:sale.order rd  Duplicated Order
 
 sale.order.line | Sales Order Line | order_id, sequence, id
@@ -368,6 +371,7 @@ INDEXED: dict[str, tuple[str, ...]] = {
     "stock.move": ("picking_id", "sale_line_id", "product_id"),
     "ir.model.data": ("complete_name",),
     **goods.INDEXED,
+    **books.INDEXED,
 }
 
 #: The first id of each model: apart, so that ids of two models are not mixed up unnoticed.
@@ -385,7 +389,7 @@ FIRST_ID: dict[str, int] = {
 @cache
 def models(version: int) -> dict[str, Model]:
     """The models of one version by name."""
-    text = (TABLES + goods.TABLES).replace("\\\n", "")
+    text = (TABLES + goods.TABLES + books.TABLES).replace("\\\n", "")
     found = (_model(block, version) for block in text.strip().split("\n\n"))
     return {model.name: model for model in found}
 

@@ -89,6 +89,9 @@ stock.scrap | Scrap | id desc
     location_id      many2one:stock.location  R   Source Location
     scrap_location_id many2one:stock.location R   Scrap Location
     state            selection:draft,done     r   Status
+    origin           char                     -   Source Document
+    company_id       many2one:res.company     R   Company
+    date_done        datetime                 r   Date
 
 stock.backorder.confirmation | Backorder Confirmation | id
     pick_ids         many2many:stock.picking  -   Pick

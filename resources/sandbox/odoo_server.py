@@ -18,6 +18,7 @@ from resources.sandbox import (
     odoo_catalog,
     odoo_counts,
     odoo_errors,
+    odoo_invoices,
     odoo_load,
     odoo_sales,
     odoo_stock,
@@ -52,12 +53,19 @@ PARAMETERS: dict[str, tuple[str, ...]] = {
     "action_draft": ("ids",),
 }
 ONLY_OF_ORDERS = ("action_confirm", "action_cancel", "action_draft")
-#: What may be done with goods: model and method.
+#: What may be done with goods and documents: model and method.
 GOODS: Mapping[tuple[str, str], Callable[[Database, list[int], Context], Any]] = {
     ("stock.picking", "button_validate"): odoo_transfers.validate,
     ("stock.backorder.confirmation", "process"): odoo_transfers.process,
     ("stock.return.picking", "action_create_returns"): odoo_transfers.create_returns,
     ("stock.quant", "action_apply_inventory"): odoo_counts.apply,
+    ("stock.picking", "action_cancel"): odoo_transfers.cancel,
+    ("stock.picking", "action_assign"): odoo_transfers.assign,
+    ("stock.scrap", "action_validate"): odoo_transfers.scrap,
+    ("account.move", "action_post"): odoo_invoices.post,
+    ("account.move", "button_cancel"): odoo_invoices.cancel,
+    ("account.move.reversal", "refund_moves"): odoo_invoices.reverse,
+    ("sale.advance.payment.inv", "create_invoices"): odoo_invoices.create_invoices,
 }
 PARAMETERS |= {method: ("ids",) for _, method in GOODS}
 
@@ -97,9 +105,10 @@ class OdooServer(StandIn):
         self.sales = Sales(self.db)
         self.modules: set[str] = set()
         self.install(*modules)
-        rules = odoo_catalog.RULES | odoo_stock.RULES | odoo_transfers.RULES
+        rules = odoo_catalog.RULES | odoo_stock.RULES | odoo_transfers.RULES | odoo_invoices.RULES
         self.db.rules = rules | odoo_sales.rules(self.sales)
         self.db.derived = odoo_catalog.DERIVED | odoo_stock.DERIVED | odoo_sales.DERIVED
+        self.db.derived |= odoo_invoices.DERIVED
         self.db.names = odoo_catalog.NAMES | odoo_stock.NAMES | odoo_sales.NAMES
         self.db.settle = self.sales.settle
         self.late_seconds = 0.0
@@ -125,7 +134,8 @@ class OdooServer(StandIn):
                     state = {"code": code, "name": name, "country_id": countries[country]}
                     insert("res.country.state", state)
             for name, currency in companies:
-                insert("res.company", {"name": name, "currency_id": self.currency(currency)})
+                values = {"name": name, "currency_id": self.currency(currency)}
+                odoo_invoices.open_books(self.db, insert("res.company", values))
             self.tables.next_id["res.users"] = self.uid
             insert("res.users", {"name": self.login, "login": self.login})
 
@@ -224,9 +234,7 @@ class OdooServer(StandIn):
             raise odoo_errors.no_model(model)
         if method.startswith("_"):
             raise odoo_errors.private_method(model, method)
-        is_misplaced = method in ONLY_OF_ORDERS and model != ORDER
-        of_goods = any(method == known for _, known in GOODS) and (model, method) not in GOODS
-        if method not in PARAMETERS or is_misplaced or of_goods:
+        if not _is_known(model, method):
             raise odoo_errors.no_method(model, method)
         context: Context = keywords.get("context") or {}
         bound = _bound(model, method, args, keywords)
@@ -329,6 +337,15 @@ class OdooServer(StandIn):
         unit = Decimal(UNITS.get(name, "0.01"))
         row = {"name": name, "symbol": name, "rounding": unit}
         return self.tables.insert("res.currency", row)
+
+
+def _is_known(model: str, method: str) -> bool:
+    """Whether the model has the method: some are of one model only."""
+    if (model, method) in GOODS:
+        return True
+    if method in ONLY_OF_ORDERS:
+        return model == ORDER
+    return method in PARAMETERS and all(method != of_goods for _, of_goods in GOODS)
 
 
 def _call(request: httpx.Request) -> Row | None:

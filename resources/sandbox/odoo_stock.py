@@ -33,15 +33,19 @@ def deliver(db: Database, order: int, lines: Sequence[int]) -> None:
 
 def cancel(db: Database, order: int) -> None:
     """Cancel what is open of the order's parcels and free what they held."""
-    now = db.tables.transaction.start
     for picking in db.value("sale.order", order, "picking_ids"):
-        if db.value(PICKING, picking, "state") not in OPEN:
-            continue
-        for move in open_moves(db, picking):
-            hold(db, move, -db.tables.rows[MOVE][move].get("quantity", ZERO))
-            gone = {"state": "cancel", "quantity": None, "write_date": now}
-            db.tables.change(MOVE, move, gone)
-        db.tables.change(PICKING, picking, {"state": "cancel", "write_date": now})
+        if db.value(PICKING, picking, "state") in OPEN:
+            cancel_picking(db, picking)
+
+
+def cancel_picking(db: Database, picking: int) -> None:
+    """Cancel one parcel and free what it held."""
+    now = db.tables.transaction.start
+    for move in open_moves(db, picking):
+        hold(db, move, -db.tables.rows[MOVE][move].get("quantity", ZERO))
+        gone = {"state": "cancel", "quantity": None, "write_date": now}
+        db.tables.change(MOVE, move, gone)
+    db.tables.change(PICKING, picking, {"state": "cancel", "write_date": now})
 
 
 def contents(db: Database, product: int) -> Iterator[tuple[int, Decimal]]:

@@ -5,8 +5,10 @@ goods sent back, received, moved between warehouses, scrapped. Counting is in `o
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from resources.sandbox import odoo_counts
 from resources.sandbox import odoo_errors as errors
 from resources.sandbox import odoo_stock as stock
+from resources.sandbox.odoo_catalog import current_company
 from resources.sandbox.odoo_orm import ZERO, Context, Database, Rules
 from resources.sandbox.odoo_rows import Row
 from resources.sandbox.odoo_stock import IN, INTERNAL, MOVE, OPEN, PICKING, PLACE
@@ -16,6 +18,7 @@ WIZARD, RETURN, RETURN_LINE = (
     "stock.return.picking",
     "stock.return.picking.line",
 )
+SCRAP, INSUFFICIENT = "stock.scrap", "stock.warn.insufficient.qty.scrap"
 WIZARD_VIEW = {18: 893, 19: 939}
 NOTHING_RESERVED = (
     "You cannot validate a transfer if no quantities are reserved. "
@@ -140,7 +143,9 @@ def _backorder(db: Database, picking: int, rest: Mapping[int, Decimal]) -> None:
             db.tables.change(MOVE, move, change)
             stock.reserve(db, move)
             continue
-        whose = {name: held[name] for name in ("sale_line_id",) if name in held}
+        # Where the goods are taken from is the move's own, not the parcel's.
+        own = ("sale_line_id", "location_id", "origin_returned_move_id")
+        whose = {name: held[name] for name in own if name in held}
         stock.reserve(db, stock.add_move(db, other, held["product_id"], units, **whose))
     stock.restate(db, other)
 
@@ -185,7 +190,79 @@ class Return(Rules):
                 db.tables.insert(RETURN_LINE, {**line, "quantity": ZERO})
 
 
-RULES: dict[str, Rules] = {RETURN: Return()}
+class Parcels(Rules):
+    """Parcels: where one goes is where its open moves go."""
+
+    def written(self, db: Database, id_: int, values: Row) -> None:
+        for name in ("location_id", "location_dest_id"):
+            for move in stock.open_moves(db, id_) if name in values else ():
+                db.write(MOVE, [move], {name: values[name]}, {})
+
+
+def cancel(db: Database, pickings: Sequence[int], context: Context) -> bool:
+    """Call parcels off and free what they held; one that is done stays so."""
+    db.check_exists(PICKING, pickings)
+    for picking in pickings:
+        if db.value(PICKING, picking, "state") != "done":
+            stock.cancel_picking(db, picking)
+    return True
+
+
+def assign(db: Database, pickings: Sequence[int], context: Context) -> bool:
+    """Reserve what is free for parcels."""
+    db.check_exists(PICKING, pickings)
+    for picking in pickings:
+        for move in stock.open_moves(db, picking):
+            stock.reserve(db, move)
+        stock.restate(db, picking)
+    return True
+
+
+# Goods of no more use
+
+
+class Scrap(Rules):
+    """Goods to be thrown away: noted first, done when validated."""
+
+    def complete(self, db: Database, row: Row, context: Context) -> None:
+        row |= {"name": f"SP/{db.tables.next_id[SCRAP]:05d}", "state": "draft"}
+        row.setdefault("company_id", current_company(db, context))
+        row.setdefault("scrap_location_id", scrap_place(db))
+
+
+def scrap_place(db: Database) -> int:
+    """Where goods of no more use go, made when it is new."""
+    # Another place of lost goods must be there first: the oldest one is for counting.
+    stock.place_of(db, "inventory")
+    rows = db.tables.rows[PLACE].items()
+    found = next((id_ for id_, row in rows if row["name"] == "Scrap"), None)
+    if found is None:
+        found = stock.add_place(db, None, "Scrap", "Virtual Locations/Scrap", "inventory")
+        if db.version == 18:
+            db.tables.change(PLACE, found, {"scrap_location": True})
+    return found
+
+
+def scrap(db: Database, scraps: Sequence[int], context: Context) -> bool | Row:
+    """Throw goods away; of more than there is it is asked first."""
+    db.check_exists(SCRAP, scraps)
+    for id_ in scraps:
+        row = db.tables.rows[SCRAP][id_]
+        if row["state"] == "done":
+            continue
+        product, place, units = row["product_id"], row["location_id"], row["scrap_qty"]
+        held = (db.value("stock.quant", q, "quantity") for q in stock.quants(db, product, [place]))
+        if sum(held, ZERO) < units:
+            return {"type": "ir.actions.act_window", "res_model": INSUFFICIENT, "res_id": False}
+        more = {"is_inventory": None, "reference": row["name"], "scrap_id": id_}
+        odoo_counts.adjust(db, product, place, -units, row["scrap_location_id"], **more)
+        now = db.tables.transaction.start
+        done = {"state": "done", "date_done": now.replace(microsecond=0), "write_date": now}
+        db.tables.change(SCRAP, id_, done)
+    return True
+
+
+RULES: dict[str, Rules] = {RETURN: Return(), PICKING: Parcels(), SCRAP: Scrap()}
 
 
 def create_returns(db: Database, wizards: Sequence[int], context: Context) -> Row:
@@ -218,4 +295,27 @@ def create_returns(db: Database, wizards: Sequence[int], context: Context) -> Ro
         "res_id": picking,
         "type": "ir.actions.act_window",
         "context": dict(context),
+    }
+
+
+def document(db: Database, picking: int) -> Row:
+    """A parcel as tests read it: which way it goes, and units by SKU."""
+    row = db.tables.rows[PICKING][picking]
+    asked: dict[str, Decimal] = {}
+    done: dict[str, Decimal] = {}
+    for move in db.value(PICKING, picking, "move_ids"):
+        held = db.tables.rows[MOVE][move]
+        sku = db.value("product.product", held["product_id"], "default_code")
+        asked[sku] = asked.get(sku, ZERO) + held["product_uom_qty"]
+        if held["state"] == "done":
+            done[sku] = done.get(sku, ZERO) + held["quantity"]
+    return {
+        "name": row["name"],
+        "state": row["state"],
+        "kind": db.value(PICKING, picking, "picking_type_code"),
+        "origin": row.get("origin"),
+        "tracking": row.get("carrier_tracking_ref"),
+        "to": db.display_name(PLACE, row["location_dest_id"]),
+        "asked": asked,
+        "done": done,
     }

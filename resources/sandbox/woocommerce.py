@@ -3,9 +3,10 @@ their own tables.
 
 Here are keys, limits and faults; routes are in `woocommerce_answers.py`, the shop itself in
 `woocommerce_store.py`, its products in `woocommerce_products.py`, deliveries in
-`woocommerce_webhooks.py`. Not imitated: coupons given through the API, batches of orders, other
-decimals by `dp`, search by article name, attributes that products share, sales counts, prices and
-related products in HTML.
+`woocommerce_webhooks.py`, refunds and their gateways in `woocommerce_refunds.py`, the fulfillments
+it has when they are switched on in `woocommerce_fulfilments.py`. Not imitated: coupons given
+through the API, batches of orders, other decimals by `dp`, search by article name, attributes that
+products share, sales counts, prices and related products in HTML.
 """
 
 from collections import deque
@@ -37,7 +38,8 @@ class WooCommerceStandIn(Answers, StandIn):
             *("overwrite_stock", "stock_of", "edit_product", "trash_product", "restore_product"),
             *("delete_product", "product_json", "products_with", "count_products"),
             *("add_category", "rename_category", "admit_twins", "run_scheduler"),
-            *("order_json", "count", "totals_by_currency"),
+            *("order_json", "count", "totals_by_currency", "fail_refunds", "plan_crash"),
+            *("refunds_of", "notes_of", "fulfilments_of", "switch_fulfilments"),
         }
     )
 

@@ -11,28 +11,24 @@ from typing import Any
 import httpx
 
 from resources.sandbox.woocommerce_call import Call, response
+from resources.sandbox.woocommerce_fulfilment_answers import FULFILMENT_ACTIONS
 from resources.sandbox.woocommerce_product_answers import PRODUCT_ACTIONS
 from resources.sandbox.woocommerce_product_batches import BATCH_ACTIONS
 from resources.sandbox.woocommerce_query import API, TRUE, counted, ids, paging, picked, wanted
+from resources.sandbox.woocommerce_refund_answers import REFUND_ACTIONS
 from resources.sandbox.woocommerce_refusals import (
+    CRASHED,
     CUSTOMER_SORTS,
-    PRODUCT_SORTS,
     Declined,
     checked_list,
     checked_order_body,
     checked_order_list,
 )
-from resources.sandbox.woocommerce_stock import is_yes
 from resources.sandbox.woocommerce_store import WooCommerceStore
 from resources.sandbox.woocommerce_term_answers import TERM_ACTIONS
 from resources.sandbox.woocommerce_till import Doc
 from resources.sandbox.woocommerce_webhook_answers import WEBHOOK_ACTIONS
 
-CRASHED = (
-    "<p>There has been a critical error on this website.</p><p><a href="
-    '"https://wordpress.org/documentation/article/faq-troubleshooting/">Learn more about '
-    "troubleshooting WordPress.</a></p>"
-)
 READ_ONLY = ("id", "number", "date_created", "date_created_gmt", "total", "placed_at", "paid_at")
 
 
@@ -116,7 +112,7 @@ class Answers(WooCommerceStore):
         data = {"status": 400, "new_draft_order_id": left}
         raise Declined(400, "woocommerce_rest_invalid_coupon", message, data)
 
-    # Notes and refunds
+    # Notes
 
     def _list_notes(self, call: Call) -> httpx.Response:
         self._known(call, "woocommerce_rest_order_invalid_id")
@@ -145,43 +141,6 @@ class Answers(WooCommerceStore):
         if not found:
             raise Declined(404, "woocommerce_rest_invalid_id", "Invalid resource ID.")
         return response(200, picked(found[0], call.query.get("_fields"), alone=True))
-
-    def _list_refunds(self, call: Call) -> httpx.Response:
-        """Refunds of an order, newest first; of an order that is gone there are none."""
-        checked_list(call.query, PRODUCT_SORTS)
-        found = list(reversed(self.refunds.get(call.ids[0], ())))
-        return self._paged(call, found)
-
-    def _create_refund(self, call: Call) -> httpx.Response:
-        self._known(call, "woocommerce_rest_invalid_order_id")
-        body = call.body()
-        if body.get("api_refund", True) and str(body.get("api_refund", "1")) != "false":
-            code = "woocommerce_rest_cannot_create_order_refund"
-            message = "The payment gateway for this order does not support automatic refunds."
-            raise Declined(500, code, message, 500)
-        lines = body.get("line_items", ())
-        reason = str(body.get("reason", ""))
-        restock = is_yes(body.get("api_restock", True))
-        amount = body.get("amount")
-        refund_id = self.refund(call.ids[0], amount, reason, lines, restock=restock)
-        # The store forgets to fill in the order's id in this one header.
-        made = rf"orders/(?P<order_id>[\d]+)/refunds/{refund_id}"
-        return response(201, self._refund(call.ids[0], refund_id), self._location(made))
-
-    def _get_refund(self, call: Call) -> httpx.Response:
-        refund = self._refund(*call.ids)
-        return response(200, picked(refund, call.query.get("_fields"), alone=True))
-
-    def _delete_refund(self, call: Call) -> httpx.Response:
-        refund = self._refund(*call.ids)
-        self.delete_refund(*call.ids)
-        return response(200, refund)
-
-    def _refund(self, order_id: int, refund_id: int) -> Doc:
-        for refund in self.refunds.get(order_id, ()):
-            if refund["id"] == refund_id:
-                return refund
-        raise Declined(404, "woocommerce_rest_shop_order_refund_invalid_id", "Invalid ID.")
 
     def _known(self, call: Call, code: str) -> None:
         if call.ids[0] not in self.shelf.entries:
@@ -247,12 +206,10 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     ("GET", "orders/{id}/notes"): Answers._list_notes,
     ("POST", "orders/{id}/notes"): Answers._create_note,
     ("GET", "orders/{id}/notes/{id}"): Answers._get_note,
-    ("GET", "orders/{id}/refunds"): Answers._list_refunds,
-    ("POST", "orders/{id}/refunds"): Answers._create_refund,
-    ("GET", "orders/{id}/refunds/{id}"): Answers._get_refund,
-    ("DELETE", "orders/{id}/refunds/{id}"): Answers._delete_refund,
     ("GET", "customers"): Answers._list_customers,
     ("GET", "customers/{id}"): Answers._get_customer,
+    **REFUND_ACTIONS,
+    **FULFILMENT_ACTIONS,
     **PRODUCT_ACTIONS,
     **BATCH_ACTIONS,
     **TERM_ACTIONS,

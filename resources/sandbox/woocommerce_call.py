@@ -78,6 +78,7 @@ ROUTES = {
     for name in (
         *("orders", "orders/{id}", "orders/{id}/notes", "orders/{id}/notes/{id}"),
         *("orders/{id}/refunds", "orders/{id}/refunds/{id}", "customers", "customers/{id}"),
+        *("orders/{id}/fulfillments", "orders/{id}/fulfillments/{id}"),
         *("products", "products/{id}", "products/batch", "products/{id}/variations"),
         *("products/{id}/variations/{id}", "products/{id}/variations/batch", "variations"),
         *("products/categories", "products/categories/{id}", "products/tags"),

@@ -4,10 +4,9 @@ Its lines and totals are rung up by the till; keeping and finding orders is the 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from resources.sandbox.woocommerce_catalog import links
 from resources.sandbox.woocommerce_refusals import Declined
@@ -100,33 +99,6 @@ class Clerk:
         totals = dict.fromkeys(TOTALS, nothing)
         return self.derived({**doc, **totals, **unpaid, **empty, "status": "pending"})
 
-    def refund(
-        self, order: Doc, refund_id: int, amount: Decimal, given: Sequence[Given], when: datetime
-    ) -> Doc:
-        """Write a refund of an order; lines it does not know are dropped without a word."""
-        ordered = {line["id"]: line for line in order["line_items"]}
-        known = [line for line in given if int(line["id"]) in ordered]
-        lines = [self.till.refund_line(ordered[int(line["id"])], line) for line in known]
-        base = f"orders/{order['id']}"
-        is_whole = amount == exact(order["total"])
-        return {
-            "id": refund_id,
-            **self.till.dates("date_created", when),
-            "amount": self.till.rounding.text(amount),
-            "reason": "",
-            "refunded_by": 1,
-            "refunded_payment": False,
-            "meta_data": [self.till.meta("_refund_type", "full" if is_whole else "partial")],
-            "line_items": lines,
-            "shipping_lines": [],
-            "tax_lines": self._refund_taxes(lines),
-            "fee_lines": [],
-            "_links": {
-                **links(self.home, f"{base}/refunds/{refund_id}", f"{base}/refunds", REFUND_ALLOW),
-                "up": [{"href": f"{self.home}/wp-json/wc/v3/{base}"}],
-            },
-        }
-
     def _blank(self, order_id: int, given: Given, at: datetime) -> Doc:
         via, dates = given.get("created_via", "rest-api"), self.till.dates
         created, changed = dates("date_created", at), dates("date_modified", at)
@@ -187,14 +159,6 @@ class Clerk:
                 self.till.reprice(lines[int(change["id"])], change)
         self.till.total(doc, self.till.charges(doc))
 
-    def _refund_taxes(self, lines: Sequence[Doc]) -> list[Doc]:
-        taxes: dict[int, Decimal] = {}
-        for line in lines:
-            for tax in line["taxes"]:
-                taxes[tax["id"]] = taxes.get(tax["id"], Decimal()) + exact(tax["total"])
-        order: Mapping[str, Any] = {"tax_lines": []}
-        return [self.till.tax_line(order, rate_id, taxes, {}) for rate_id in taxes]
-
     def _links(self, doc: Doc) -> Doc:
         path = f"orders/{doc['id']}"
         base = f"{self.home}/wp-json/wc/v3"
@@ -207,7 +171,6 @@ class Clerk:
 
 LISTS = ("line_items", "tax_lines", "shipping_lines", "fee_lines", "coupon_lines", "refunds")
 FLAGS = ("is_editable", "needs_payment", "needs_processing")
-REFUND_ALLOW = ["GET", "DELETE"]
 
 
 def refund_rows(refunds: Iterable[Doc]) -> list[Doc]:
@@ -243,7 +206,8 @@ def moment(value: datetime | str | None) -> datetime | None:
 
 
 def _minus(refund: Doc) -> str:
-    taxes = [exact(line["total_tax"]) for line in refund["line_items"]]
+    kinds = ("line_items", "shipping_lines", "fee_lines")
+    taxes = [exact(line["total_tax"]) for kind in kinds for line in refund[kind]]
     places = exact(refund["amount"]).as_tuple().exponent
     zero = Decimal(0).scaleb(int(places))
     return str(sum(taxes, zero))

@@ -29,6 +29,12 @@ PRODUCT_SORTS = (
     *("popularity", "rating"),
 )
 
+CRASHED = (
+    "<p>There has been a critical error on this website.</p><p><a href="
+    '"https://wordpress.org/documentation/article/faq-troubleshooting/">Learn more about '
+    "troubleshooting WordPress.</a></p>"
+)
+
 STAMP = re.compile(
     r"^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}(?::\d{2})?)?$"
 )

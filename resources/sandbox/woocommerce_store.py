@@ -5,7 +5,8 @@ This is the Python door for tests and the demo; requests and answers are in `woo
 
 import copy
 import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,11 +15,13 @@ from zoneinfo import ZoneInfo
 from resources.sandbox import woocommerce_catalog as catalog
 from resources.sandbox.woocommerce_assortment import Assortment, terms_of
 from resources.sandbox.woocommerce_call import rendered
+from resources.sandbox.woocommerce_fulfilments import Fulfilments
 from resources.sandbox.woocommerce_images import Images
 from resources.sandbox.woocommerce_listing import ProductClerk
-from resources.sandbox.woocommerce_orders import Clerk, moment, refund_rows, refund_sum
+from resources.sandbox.woocommerce_orders import Clerk, moment, refund_rows
 from resources.sandbox.woocommerce_products import Products
-from resources.sandbox.woocommerce_refusals import Declined
+from resources.sandbox.woocommerce_refunds import Refunds
+from resources.sandbox.woocommerce_refusals import CRASHED, Declined
 from resources.sandbox.woocommerce_sales import Moved, Sales
 from resources.sandbox.woocommerce_shelf import Entry, Shelf, packed
 from resources.sandbox.woocommerce_tax import Rate, Rounding, exact
@@ -38,7 +41,7 @@ LABELS = {
 FROM_CHECKOUT = ("updated", "created")
 
 
-class WooCommerceStore(Assortment):
+class WooCommerceStore(Assortment, Refunds):
     """The state of one store, and what its customers and its owner do to it."""
 
     def __init__(
@@ -59,6 +62,8 @@ class WooCommerceStore(Assortment):
         self.customers: dict[int, Doc] = {}
         self.notes: dict[int, list[Doc]] = {}
         self.refunds: dict[int, list[Doc]] = {}
+        self.fulfilments = Fulfilments()
+        self._crashes: Counter[str] = Counter()
         self._unfinished: dict[int, Doc] = {}
         self._before_trash: dict[int, str] = {}
         #: Orders, refunds and products share their ids, so orders have gaps.
@@ -179,48 +184,6 @@ class WooCommerceStore(Assortment):
         """Move an order to another status."""
         self.edit(order_id, status=status)
 
-    def refund(
-        self,
-        order_id: int,
-        amount: Any = None,
-        reason: str = "",
-        lines: Iterable[Given] | None = None,
-        at: datetime | str | None = None,
-        restock: bool = True,
-    ) -> int:
-        """Refund money, for lines or without; the last cent makes the order refunded.
-
-        Units named in the lines go back on the shelf unless `restock` says no.
-        """
-        given, rest, when = list(lines or ()), self.refundable(order_id), moment(at) or self.now()
-        wanted = self.rounding.money(refund_sum(given) if amount is None else exact(amount))
-        if not 0 <= wanted <= rest:
-            code = "woocommerce_rest_cannot_create_order_refund"
-            raise Declined(500, code, "Invalid refund amount.", 500)
-        refund_id = self._add_refund(order_id, wanted, reason, given, when)
-        doc = self.order_json(order_id)
-        before = doc["status"]
-        moved = self.sales.refunded(doc, given) if restock else Moved()
-        if wanted == rest > 0:
-            self.clerk.enter(doc, "refunded", when)
-        self.clerk.bump(doc, when)
-        self._keep(doc)
-        self._moved(order_id, before, doc["status"], when)
-        self._write_moves(order_id, moved, when)
-        self.webhooks.tell("order.updated", order_id)
-        return refund_id
-
-    def delete_refund(self, order_id: int, refund_id: int) -> None:
-        """Take a refund away; the order is not bumped, keeps its status, and nobody is told."""
-        refunds = self.refunds.get(order_id, [])
-        self.refunds[order_id] = [refund for refund in refunds if refund["id"] != refund_id]
-        self._keep(self.order_json(order_id))
-
-    def refundable(self, order_id: int) -> Decimal:
-        """What is left of the order's total."""
-        given_back = (exact(refund["amount"]) for refund in self.refunds.get(order_id, ()))
-        return self.entry(order_id).total - sum(given_back, Decimal())
-
     def trash(self, order_id: int) -> None:
         """Put an order into the trash, where only status=trash finds it."""
         doc = self.order_json(order_id)
@@ -243,8 +206,9 @@ class WooCommerceStore(Assortment):
         self.entry(order_id)
         self.shelf.drop(order_id)
         self.sales.forget(order_id)
-        for kept in (self.refunds, self.notes, self._unfinished, self._before_trash):
-            kept.pop(order_id, None)
+        kept = (self.refunds, self.notes, self.fulfilments.kept, self._unfinished)
+        for part in (*kept, self._before_trash):
+            part.pop(order_id, None)
 
     def add_note(
         self, order_id: int, text: str, customer: bool = False, author: str = "WooCommerce"
@@ -253,7 +217,29 @@ class WooCommerceStore(Assortment):
         self.entry(order_id)
         return self._write_note(order_id, text, self.now(), customer=customer, author=author)
 
+    def switch_fulfilments(self, on: bool = True) -> None:
+        """Switch the store's own fulfillments on or off; off, their routes are not there."""
+        self.fulfilments.is_on = on
+
+    def plan_crash(self, after: str, times: int = 1) -> None:
+        """Let the program die in the middle of a write, when its effect is there already."""
+        self._crashes[after] += times
+
+    def crash(self, after: str) -> None:
+        """Die here if it was planned."""
+        if self._crashes[after] > 0:
+            self._crashes[after] -= 1
+            raise Declined(500, "internal_server_error", CRASHED)
+
     # What one can ask
+
+    def notes_of(self, order_id: int) -> list[Doc]:
+        """The notes of an order, oldest first."""
+        return list(self.notes.get(order_id, ()))
+
+    def fulfilments_of(self, order_id: int) -> list[Doc]:
+        """The fulfillments of an order that are not deleted."""
+        return self.fulfilments.of(order_id)
 
     def entry(self, order_id: int) -> Entry:
         """The order's newest version."""
@@ -337,21 +323,6 @@ class WooCommerceStore(Assortment):
         for product_id in moved.products:
             self.webhooks.tell("product.updated", product_id)
 
-    def _refund_rest(self, order_id: int, when: datetime) -> None:
-        """Setting the status by hand refunds the rest without lines or tax."""
-        rest = self.refundable(order_id)
-        if rest > 0:
-            self._add_refund(order_id, rest, "Order fully refunded.", [], when)
-            self._keep(self.order_json(order_id))
-
-    def _add_refund(
-        self, order_id: int, amount: Decimal, reason: str, lines: list[Given], when: datetime
-    ) -> int:
-        order, refund_id = self.order_json(order_id), self._next_id()
-        refund = self.clerk.refund(order, refund_id, amount, lines, when) | {"reason": reason}
-        self.refunds.setdefault(order_id, []).append(refund)
-        return refund_id
-
     def _write_note(
         self,
         order_id: int,
@@ -387,6 +358,9 @@ class WooCommerceStore(Assortment):
     def _born(self) -> Doc:
         dates, now = self.till.dates, self.now()
         return dates("date_created", now) | dates("date_modified", now)
+
+    def _clock(self) -> datetime:
+        return self.now()
 
     def _next_id(self) -> int:
         self._last_id += 1

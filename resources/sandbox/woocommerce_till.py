@@ -205,6 +205,16 @@ class Till:
         refunded["meta_data"] = [self.meta("_refunded_item_id", str(line["id"]), shown=True)]
         return refunded
 
+    def refund_charge(self, line: Doc, given: Given) -> Doc:
+        """A written shipping or fee line turned into a line of a refund: money only."""
+        taxes = tuple(
+            Tax(int(tax["id"]), -exact(tax["refund_total"]), Decimal())
+            for tax in given.get("refund_tax", ())
+        )
+        charge = Charge("", -exact(given.get("refund_total")), Decimal(), taxes)
+        meta = self.meta("_refunded_item_id", str(line["id"]), shown=True)
+        return line | {"id": self._item(), **self._charged(charge), "meta_data": [meta]}
+
     def _subtotal(self, given: Given, product: Doc | None, quantity: int) -> Decimal:
         """The line's price; gross ones lose the tax of the shop's own place, wherever they go."""
         if "subtotal" in given:

@@ -209,6 +209,16 @@ def lease(
     return hints
 
 
+def bodies(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Id, topic, thing, body and moment of deliveries, the first received first."""
+    return read_rows(
+        connection,
+        "select id, source, store, topic, resource_id, body, received_at, correlation_id "
+        "from ops.inbox where id = any(:ids) order by id",
+        ids=list(ids),
+    )
+
+
 def give_back(connection: Connection, ids: Sequence[int], *, worker: str, now: datetime) -> int:
     """Let deliveries wait again that could not be followed; the longer, the more often they failed.
 

@@ -1,20 +1,26 @@
 """Odoo 18 and 19 as an ERP over JSON-RPC: one method per thing we ask of it, payloads as sent.
 
 The session, `load` and what errors mean are in `odoo_rpc.py`, items in `odoo_catalog.py`, stock in
-`odoo_stock.py`; what a payload means is for the mapper of the same name. Everything is created
+`odoo_stock.py`, what follows an order in `odoo_deliveries.py`, `odoo_returns.py` and
+`odoo_memos.py`; what a payload means is for the mapper of the same name. Everything is created
 through `load()` with external ids: their unique index is the only guard Odoo has against a second
 order.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from resources.errors import Missing, Refused, RemoteError, UnknownOutcome
+from resources.pages import Broken, Raw
 from resources.systems.odoo_catalog import Catalog
+from resources.systems.odoo_deliveries import Deliveries
 from resources.systems.odoo_kits import Kits
+from resources.systems.odoo_memos import Memos
+from resources.systems.odoo_parcels import Parcels
+from resources.systems.odoo_returns import Returns
 from resources.systems.odoo_rpc import Row, Session, batches
 from resources.systems.odoo_stock import Stock
 from resources.systems.roles import Payload, References
@@ -76,6 +82,10 @@ class Odoo:
         kits = Kits(self.session)
         self.catalog = Catalog(self.session, kits)
         self.stock = Stock(self.session, kits, quarantine_places)
+        parcels = Parcels(self.session, kits, module)
+        self.parcels_out = Deliveries(parcels)
+        self.parcels_back = Returns(parcels, quarantine_places)
+        self.memos = Memos(self.session, module)
 
     def ping(self) -> str:
         """Sign in and name the version."""
@@ -285,6 +295,62 @@ class Odoo:
                 found = self.session.rows("sale.order.line", of_line, ["order_id"])
                 short |= {_id(line["order_id"]) for line in found}
         return short
+
+    # What leaves, what comes back, and what is credited
+
+    def shipments_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of parcels to customers with their moves that changed, oldest first."""
+        return self.parcels_out.changed_since(moment, overlap)
+
+    def shipments_of(self, orders: Sequence[int]) -> list[Raw | Broken]:
+        """The parcels to customers of these sales orders, whole, in any state."""
+        return self.parcels_out.of_orders(orders)
+
+    def returns_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of parcels from customers with their moves that changed, oldest first."""
+        return self.parcels_back.changed_since(moment, overlap)
+
+    def deliveries(self, deliveries: Sequence[Payload]) -> dict[str, Payload]:
+        """What is there of these deliveries of ours, by our key; absent: not even begun."""
+        return self.parcels_out.held(deliveries)
+
+    def put_deliveries(self, deliveries: Sequence[Payload]) -> dict[str, RemoteError]:
+        """Post what left and keep the rest open; answers the refusals only."""
+        return self.parcels_out.put(deliveries)
+
+    def credit_memos(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The credit notes that exist for our keys; unknown keys are absent."""
+        return self.memos.held(keys)
+
+    def put_credit_memos(self, memos: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts by our keys; a repeated call makes no second one and no second line."""
+        return self.memos.put(memos)
+
+    def add_credit_memo_line(self, memo: int, line: Payload) -> None:
+        """Add one line to a draft; repeating adds nothing."""
+        self.memos.add_line(memo, line)
+
+    def post_credit_memos(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Post drafts; answers the refusals only. Posting twice is no error."""
+        return self.memos.post(ids)
+
+    def reverse_credit_memos(
+        self, memos: Mapping[int, str], on: date
+    ) -> dict[int, int | RemoteError]:
+        """Take posted memos back by a counter entry under the key beside each; answers its id."""
+        return self.memos.reverse(memos, on)
+
+    def restocks(self, restocks: Sequence[Payload]) -> dict[str, Payload]:
+        """What is there of these goods that came back, by our key, whoever booked it."""
+        return self.parcels_back.held(restocks)
+
+    def put_restocks(self, restocks: Sequence[Payload]) -> dict[str, RemoteError]:
+        """Take goods back to the shelf, keep them apart or scrap them; refusals only."""
+        return self.parcels_back.put(restocks)
 
 
 def _is_short(move: Payload) -> bool:

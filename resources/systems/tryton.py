@@ -13,11 +13,16 @@ from typing import Any
 import httpx
 
 from resources.errors import Missing, Refused, RemoteError
+from resources.pages import Broken, Raw
 from resources.systems.roles import Payload, References
 from resources.systems.tryton_catalog import Catalog
 from resources.systems.tryton_customers import Customers, address_key
+from resources.systems.tryton_deliveries import Deliveries
 from resources.systems.tryton_fulfilment import Fulfilment
+from resources.systems.tryton_memos import Memos
+from resources.systems.tryton_returns import Restocks
 from resources.systems.tryton_rpc import KEY_BATCH, Consent, Session, batches, halving, not_unique
+from resources.systems.tryton_shipments import BACK, OUT, Shipments
 from resources.systems.tryton_stock import Stock
 
 CREATE_BATCH = 50
@@ -78,6 +83,10 @@ class Tryton:
         self.fulfilment = Fulfilment(self.rpc)
         self.catalog = Catalog(self.rpc)
         self.stock = Stock(self.rpc, quarantine_places, today)
+        self.shipments = Shipments(self.rpc, self._order_key, quarantine_places)
+        self.outbound = Deliveries(self.rpc, self.shipments, self.fulfilment, today)
+        self.inbound = Restocks(self.rpc, quarantine_places, today)
+        self.memos = Memos(self.rpc)
         self._has_shipment_cost: bool | None = None
 
     def ping(self) -> str:
@@ -135,6 +144,13 @@ class Tryton:
     def _web_key(self, key: str) -> tuple[str, str]:
         store, _, number = key.partition(":")
         return self.web_shops.get(store, store), number
+
+    def _order_key(self, web_shop: str, web_id: str) -> str | None:
+        """Our key of a sale of a web shop; None where it is no store of ours."""
+        if not self.web_shops:
+            return f"{web_shop}:{web_id}"
+        stores = [store for store, shop in self.web_shops.items() if shop == web_shop]
+        return f"{stores[0]}:{web_id}" if stores else None
 
     def _by_web_id(
         self, pairs: Iterable[tuple[Any, str]], shop_field: str, fields: Sequence[str]
@@ -315,6 +331,62 @@ class Tryton:
     def unconfirmed_stock(self, ids: Sequence[int]) -> set[int]:
         """Orders among `ids` that were accepted although there is not enough on hand."""
         return self.fulfilment.short_of_stock(ids)
+
+    # What leaves, what comes back, and what is credited
+
+    def shipments_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of deliveries to customers that changed, oldest change first."""
+        yield from self.shipments.changed_since(OUT, moment, overlap)
+
+    def shipments_of(self, orders: Sequence[int]) -> list[Raw | Broken]:
+        """The deliveries of these sales, whole, in any state."""
+        return self.shipments.of_orders(orders)
+
+    def returns_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of returns from customers that changed, oldest change first."""
+        yield from self.shipments.changed_since(BACK, moment, overlap)
+
+    def deliveries(self, deliveries: Sequence[Payload]) -> dict[str, Payload]:
+        """The shipments that carry our keys, and whether what is left of the order is settled."""
+        return self.outbound.known(deliveries)
+
+    def put_deliveries(self, deliveries: Sequence[Payload]) -> dict[str, RemoteError]:
+        """Post what left; a part leaves the rest in a new shipment, unless it was the last."""
+        return self.outbound.put(deliveries)
+
+    def credit_memos(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The credit memos that exist for our keys, each with its `key`."""
+        return self.memos.known(keys)
+
+    def put_credit_memos(self, memos: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts; a memo whose key is there already is answered, not repeated."""
+        return self.memos.put(memos)
+
+    def add_credit_memo_line(self, memo: int, line: Payload) -> None:
+        """Add a line to a draft; one of its product and text is that line."""
+        self.memos.add_line(memo, line)
+
+    def post_credit_memos(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Post drafts, which gives them their number and their entry in the books."""
+        return self.memos.post(ids)
+
+    def reverse_credit_memos(
+        self, memos: Mapping[int, str], on: date
+    ) -> dict[int, int | RemoteError]:
+        """Post an invoice over the lines of each memo, under the key beside it."""
+        return self.memos.reverse(memos, on)
+
+    def restocks(self, restocks: Sequence[Payload]) -> dict[str, Payload]:
+        """What is received of goods that came back, by us or by somebody else."""
+        return self.inbound.known(restocks)
+
+    def put_restocks(self, restocks: Sequence[Payload]) -> dict[str, RemoteError]:
+        """Receive what came back where it belongs; what somebody else received is adopted."""
+        return self.inbound.put(restocks)
 
 
 def _line(line: Payload) -> Payload:

@@ -1,8 +1,8 @@
 """Reads a WooCommerce shop over its REST API v3: orders, customers and notes, text as sent.
 
-Products, categories and webhooks are read and written by the parts beside this file. No meaning is
-given to what was read, and no page is trusted to be whole: a list that moves while it is read is
-read in a way that neither loses nor doubles a row.
+Products, categories, webhooks, refunds, shipping notices and exchanges are read and written by the
+parts beside this file. No meaning is given to what was read, and no page is trusted to be whole: a
+list that moves while it is read is read in a way that neither loses nor doubles a row.
 """
 
 import json
@@ -19,9 +19,12 @@ from resources.http import exact_json, raise_for_refusal, redacted_url
 from resources.pages import NO_DATE, Broken, Raw, thing, things
 from resources.systems.woocommerce_bounds import EVER, SECOND, Params, between, by_id, floor
 from resources.systems.woocommerce_categories import CategoryCalls
+from resources.systems.woocommerce_exchanges import ExchangeCalls
+from resources.systems.woocommerce_fulfilments import FulfilmentCalls
 from resources.systems.woocommerce_presence import PresenceCalls
 from resources.systems.woocommerce_product_writes import ProductWrites
 from resources.systems.woocommerce_products import ProductCalls
+from resources.systems.woocommerce_refunds import RefundCalls, of_order
 from resources.systems.woocommerce_webhooks import WebhookCalls
 
 __all__ = ["Broken", "Raw", "Shop", "WooCommerce"]
@@ -38,6 +41,7 @@ CHANGED = {
     "variations": ("date_modified_gmt",),
     "customers": ("date_modified_gmt", "date_created_gmt"),
     "notes": ("date_created_gmt",),
+    "refunds": ("date_created_gmt",),
 }
 
 
@@ -77,7 +81,16 @@ class _Page:
         return [item.changed_at for item in self.items if isinstance(item, Raw)]
 
 
-class WooCommerce(ProductCalls, ProductWrites, CategoryCalls, WebhookCalls, PresenceCalls):
+class WooCommerce(
+    ProductCalls,
+    ProductWrites,
+    CategoryCalls,
+    WebhookCalls,
+    PresenceCalls,
+    RefundCalls,
+    FulfilmentCalls,
+    ExchangeCalls,
+):
     """One store. `http` carries its address and keys; see `resources.http.client`."""
 
     per_page = 100
@@ -176,7 +189,7 @@ class WooCommerce(ProductCalls, ProductWrites, CategoryCalls, WebhookCalls, Pres
         except Missing as answer:
             return _if_gone(answer)
         page.check()
-        return [_of_order(order_id, note) for note in page.items]
+        return [of_order(order_id, note) for note in page.items]
 
     def _changes(
         self, path: str, moment: datetime, until: datetime, asked: Params
@@ -359,13 +372,6 @@ def _if_gone(answer: Missing) -> list[Raw | Broken]:
     if answer.code and answer.code.endswith("invalid_id"):
         return []
     raise answer
-
-
-def _of_order(order_id: str | int, note: Raw | Broken) -> Raw | Broken:
-    key = f"{order_id}:{note.resource_id}"
-    if isinstance(note, Raw):
-        return Raw(key, note.text, note.body, note.changed_at)
-    return Broken(note.store, key if note.resource_id else None, note.text, note.reason)
 
 
 def _absent(ids: list[str], found: list[Raw | Broken]) -> list[str]:

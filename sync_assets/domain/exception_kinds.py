@@ -93,6 +93,51 @@ def _of_item(ends: str) -> Kind:
     return Kind("operations", Finder.MAPPING, ends, subject_kind="product", blocks=False)
 
 
+def _after(
+    owner_role: str,
+    ends: str,
+    *,
+    can_release: bool = False,
+    subject_kind: str = "thing",
+    due_after: timedelta = timedelta(hours=24),
+) -> Kind:
+    """Something after the sale: it stops its own return or refund, and nothing else."""
+    return Kind(
+        owner_role,
+        Finder.PLANNING,
+        ends,
+        due_after=due_after,
+        subject_kind=subject_kind,
+        blocks=False,
+        can_release=can_release,
+        proof=Proof.LOOKED_AGAIN,
+    )
+
+
+def _of_shipping(ends: str, *, looks_at: str, owner: str = "operations") -> Kind:
+    """Found anew whenever the thing is looked at; nothing else waits for it."""
+    return Kind(
+        owner,
+        Finder.PLANNING,
+        ends,
+        subject_kind=looks_at,
+        blocks=False,
+        proof=Proof.LOOKED_AGAIN,
+    )
+
+
+def _of_file(ends: str) -> Kind:
+    """What a file says only once: a newer one does not end it."""
+    return Kind(
+        "operations",
+        Finder.READING,
+        ends,
+        subject_kind="system",
+        blocks=False,
+        can_release=True,
+    )
+
+
 KINDS: dict[str, Kind] = {
     "system.unreadable": Kind(
         "engineer",
@@ -285,6 +330,73 @@ KINDS: dict[str, Kind] = {
         blocks=False,
         proof=Proof.LOOKED_AGAIN,
     ),
+    "fulfilment.no_place": _of_shipping(
+        "the fulfilment policy names a place that ships there", looks_at="order"
+    ),
+    "fulfilment.no_stock": _of_shipping(
+        "a place has the stock, or the units are called off", looks_at="order"
+    ),
+    "fulfilment.held": Kind(
+        "operations",
+        Finder.WATCHING,
+        "somebody lets it go, or the order is cancelled",
+        subject_kind="fulfilment",
+        can_release=True,
+    ),
+    "fulfilment.refused": _of_shipping(
+        "the warehouse takes it after all, or it is replanned or cancelled", looks_at="fulfilment"
+    ),
+    "fulfilment.on_hold": _of_shipping("the warehouse goes on with it", looks_at="fulfilment"),
+    "fulfilment.change_at_erp": _of_shipping(
+        "the ERP's delivery is as the order wants it", looks_at="order"
+    ),
+    "shipment.order_unknown": _of_shipping(
+        "the order it names is known", looks_at="shipment", owner="support"
+    ),
+    "shipment.line_unknown": _of_shipping(
+        "the order has a line with that SKU, or the shipment is corrected", looks_at="shipment"
+    ),
+    "shipment.more_than_ordered": _of_shipping(
+        "the warehouse corrects the shipment, or the order is for as many", looks_at="order"
+    ),
+    "shipment.after_the_end": _of_shipping(
+        "the goods have come back, or the order is alive again", looks_at="order", owner="support"
+    ),
+    "tracking.word_unknown": Kind(
+        "engineer",
+        Finder.MAPPING,
+        "the word has a state in our tables",
+        subject_kind="carrier",
+        blocks=False,
+        can_release=True,
+    ),
+    "tracking.unreadable": Kind(
+        "engineer",
+        Finder.MAPPING,
+        "the carrier sends an answer that can be read",
+        subject_kind="thing",
+        blocks=False,
+        can_release=True,
+    ),
+    "parcel.lost": Kind(
+        "support",
+        Finder.MAPPING,
+        "the carrier finds it",
+        due_after=timedelta(hours=8),
+        subject_kind="parcel",
+        blocks=False,
+        can_release=True,
+    ),
+    "parcel.troubled": Kind(
+        "support",
+        Finder.MAPPING,
+        "the parcel moves on",
+        subject_kind="parcel",
+        blocks=False,
+        can_release=True,
+    ),
+    "warehouse_file.line_invalid": _of_file("a person has seen to the line"),
+    "warehouse_file.refused": _of_file("a person has seen to the file"),
     "policy.invalid": Kind(
         "engineer",
         Finder.READING,
@@ -293,6 +405,69 @@ KINDS: dict[str, Kind] = {
         subject_kind="policy",
         blocks=False,
         proof=Proof.LOOKED_AGAIN,
+    ),
+    "return.order_unknown": _after("support", "the order it names is known"),
+    "return.approval": _after(
+        "support",
+        "`sync-assets returns approve` or `reject` decides it, or the goods come",
+        subject_kind="return",
+    ),
+    "return.inspection": _after(
+        "operations",
+        "`sync-assets returns inspect` says what becomes of every unit",
+        subject_kind="return",
+    ),
+    "return.too_many": _after(
+        "operations", "more of the order is known to have left", can_release=True
+    ),
+    "return.late_units": _after(
+        "operations", "its sender tells the units it told before", can_release=True
+    ),
+    "return.lost": _after(
+        "support",
+        "its goods are received, or `sync-assets returns cancel` ends it",
+        subject_kind="return",
+    ),
+    "return.exchange_dearer": _after(
+        "support", "a person releases it, once the difference is settled", can_release=True
+    ),
+    "refund.approval": _after(
+        "finance", "`sync-assets returns approve` or `reject` decides it", subject_kind="refund"
+    ),
+    "refund.over": _after(
+        "finance", "as much is left of the order again", can_release=True, subject_kind="refund"
+    ),
+    "refund.failed": _after(
+        "finance",
+        "the provider or a person says that the money is there",
+        can_release=True,
+        subject_kind="refund",
+        due_after=timedelta(hours=4),
+    ),
+    "refund.vanished": _after(
+        "finance", "the shop shows it again", can_release=True, subject_kind="refund"
+    ),
+    "refund.unconfirmed": _after(
+        "finance", "the provider says how it ended", subject_kind="refund"
+    ),
+    "refund.not_sent": _after(
+        "finance",
+        "the store's `publishes` names refunds, or the shop shows a refund of that amount",
+        subject_kind="refund",
+    ),
+    "refund.paid_after_all": _after(
+        "finance",
+        "a person releases it, once it is booked by hand",
+        can_release=True,
+        subject_kind="refund",
+    ),
+    "refund.not_creditable": _after(
+        "finance",
+        "the ERP has the items and the configuration the taxes that it names",
+        subject_kind="refund",
+    ),
+    "refund.verdict_unmatched": _after(
+        "finance", "one refund of that payment and amount is known", can_release=True
     ),
     # Technical faults, not rules of the business.
     "erp.given_up": _sent("engineer", _SENT),
@@ -317,6 +492,12 @@ MAPPING_CODES = [
     code
     for code, kind in KINDS.items()
     if kind.found_by == Finder.MAPPING and kind.subject_kind == "order" and code != VANISHED
+]
+#: Found and ended by looking at an order's returns and refunds.
+AFTER_SALE_CODES = [
+    *("return.approval", "return.inspection", "return.too_many", "return.lost"),
+    *("return.exchange_dearer", "refund.approval", "refund.over", "refund.failed"),
+    *("refund.vanished", "refund.unconfirmed", "refund.not_sent", "refund.paid_after_all"),
 ]
 VALIDATION_CODES = [code for code, kind in KINDS.items() if kind.found_by == Finder.VALIDATION]
 #: What begins so is found, and ended again, by sending alone.

@@ -132,6 +132,7 @@ class ShippingNotice(Document):
     """One order's part of one shipment, to be shown to the customer."""
 
     key: str  # as of the delivery
+    order_ref: str = ""
     order_id: int  # the shop's id of the order
     shipped_at: datetime
     carrier: str = ""  # our code of it; empty when nobody said

@@ -83,6 +83,7 @@ class ShipmentLines(Table):
     line_ref: str = pa.Field(nullable=True, description="The order line")
     sku: str = pa.Field(description="Seller's article code, as the warehouse said it")
     units: int = pa.Field(ge=0, metadata=UNITS, description="Units that left")
+    is_cancelled: bool = pa.Field(description="The warehouse says it will not ship these units")
     parcel_ref: str = pa.Field(nullable=True, description="The parcel they lie in")
 
     class Config(Table.Config):

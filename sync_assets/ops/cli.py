@@ -22,11 +22,11 @@ from sync_assets.ops import (
     purge_commands,
     receiver_commands,
     replay_commands,
-    report,
     services_commands,
     status_commands,
     stock_commands,
     systems_commands,
+    trace_commands,
     webhooks_commands,
 )
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
@@ -52,6 +52,7 @@ app.add_typer(receiver_commands.app)
 app.add_typer(replay_commands.app)
 app.add_typer(services_commands.app)
 app.add_typer(systems_commands.app)
+app.add_typer(trace_commands.app)
 app.add_typer(webhooks_commands.app)
 
 
@@ -183,42 +184,6 @@ def _tell_doctor(value: dict[str, Any]) -> None:
     for finding in value["findings"]:
         mark = "[green]✓[/green]" if finding["ok"] else "[red]✗[/red]"
         out.print(f"{mark} {finding['what']}: ", finding["told"], sep="", markup=True)
-
-
-@app.command()
-def trace(
-    reference: Annotated[
-        str, typer.Argument(help="Our key (us:1042), an order number, a payment or ERP number.")
-    ],
-    demo: Demo = False,
-    as_json: AsJson = False,
-) -> None:
-    """Follow one order through all systems, from any of its references."""
-    with clearly(), store_of(demo) as connection:
-        keys = report.resolve(connection, reference)
-        found = [report.trace(connection, key) for key in keys]
-    if not found:
-        fail(
-            f"Nothing is known under {reference!r}. Known forms: us:1042, an order number, a "
-            "payment reference, an ERP number.",
-            NO,
-        )
-    answer({"reference": reference, "found": found}, as_json, _tell_trace)
-
-
-def _tell_trace(value: dict[str, Any]) -> None:
-    if len(value["found"]) > 1:
-        out.print(f"{len(value['found'])} orders carry {value['reference']!r}.")
-    for found in value["found"]:
-        order = found["order"]
-        if order:
-            money = f"{report.plain(order['total_amount'])} {order['currency']}"
-            out.print(f"[bold]{found['order_ref']}[/bold]  {order['pipeline_state']}  {money}")
-        else:
-            out.print(f"[bold]{found['order_ref']}[/bold]  set aside, not in core")
-        table("Lines", found["lines"])
-        table("References", found["references"])
-        table("What happened", found["events"], ["at", "layer", "what", "run_id"])
 
 
 @app.command()

@@ -13,7 +13,7 @@ from resources.store.engine import connected
 from resources.store.exceptions import NotPossible, Wanted
 from resources.wiring import Systems, utc_now
 from sync_assets.domain.exception_kinds import Proof, known, what_ends, why_unresolvable
-from sync_assets.ops import progress, report
+from sync_assets.ops import progress, report, tracing
 from sync_assets.ops.console import NO, answer, clearly, err, fail, out, table
 from sync_assets.ops.shell import AsJson, By, Demo, deployment_of, store_of
 
@@ -89,7 +89,7 @@ def show(exception_id: Id, demo: Demo = False, as_json: AsJson = False) -> None:
         row = exceptions.one(connection, exception_id)
         subject = row["subject_ref"]
         writes = exceptions.writes_behind(connection, subject)
-        events = report.trace(connection, subject)["events"]
+        events = tracing.events_behind(connection, subject, utc_now())
     ends = (
         what_ends(
             row["code"],

@@ -15,7 +15,11 @@ from resources.systems.tryton_rpc import Session
 
 Payload = dict[str, Any]
 
-MODULES = ("sale", "account_product", "sale_stock_quantity", "sale_shipment_cost", "web_shop")
+MODULES = (
+    *("sale", "account_product", "sale_stock_quantity", "sale_shipment_cost", "web_shop"),
+    # Without it a delivery has no field for a tracking number.
+    "stock_package_shipping",
+)
 
 LOGIN = "sync"
 COMPANY, COMPANY_CURRENCY = "Acme Trading GmbH", "EUR"
@@ -53,6 +57,8 @@ GROUPS = (
     ("sale", "group_sale_admin"),
     ("stock", "group_stock"),
     ("stock", "group_stock_cancellation"),
+    # Without it what has left, but is short in the books, cannot be posted.
+    ("stock", "group_stock_force_assignment"),
     # Without it an oversell is refused instead of asked about.
     ("sale_stock_quantity", "group_sale_stock_quantity"),
 )

@@ -17,7 +17,7 @@ create view mart.fulfilments as
 
 create view mart.shipments as
     select s.shipment_ref, s.system, s.remote_number, s.location, s.state, s.shipped_at, s.carrier,
-           l.order_ref, l.fulfilment_ref, l.line_ref, l.sku, l.units, l.parcel_ref,
+           l.order_ref, l.fulfilment_ref, l.line_ref, l.sku, l.units, l.is_cancelled, l.parcel_ref,
            p.tracking_number, p.state as parcel_state, p.state_at as parcel_state_at, p.delivered_at
     from core.shipments s
     join core.shipment_lines l using (shipment_ref)

@@ -106,6 +106,7 @@ create table core.shipment_lines (
     line_ref text,
     sku text not null,
     units bigint not null,
+    is_cancelled boolean not null,
     parcel_ref text,
     run_id text,
     primary key (shipment_ref, line_no),

@@ -69,11 +69,13 @@ select ops.add_written('{woocommerce}', 'refunds');
 select ops.add_written('{woocommerce}', 'exchanges');
 drop function ops.add_written(text[], text);
 
--- What must be looked at again: `fulfilment` (of an order) and `after_sale` (of an order: its returns
--- and refunds), marked by whatever changes what they rest on.
+-- What must be looked at again, order by order: `fulfilment` (what it has come to, who is to ship
+-- it), `fulfilment_plan` (what systems must be told of it) and `after_sale` (its returns and refunds),
+-- marked by whatever changes what they rest on.
 alter table ops.stale drop constraint queue_is_known;
 alter table ops.stale add constraint queue_is_known check (queue in
-    ('stock_reading', 'reservation', 'availability', 'stock_plan', 'fulfilment', 'after_sale'));
+    ('stock_reading', 'reservation', 'availability', 'stock_plan', 'fulfilment', 'fulfilment_plan',
+        'after_sale'));
 
 create function ops.mark_after_order() returns trigger language plpgsql as $$
 begin

@@ -1,0 +1,123 @@
+"""Policy files of which a mistake leaves the last good one in force: read again by every run, kept
+word for word, and told when they cannot be used.
+
+What may stand in a file is said by its subject; the stock policy has a reader of its own, because
+its numbers are kept under its hash (`policies.py`).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import pydantic
+from sqlalchemy import Connection, text
+
+from resources.settings import Settings, config_path
+from resources.store import exceptions
+from resources.store.frames import read_rows
+from resources.wiring import Systems
+from sync_assets.domain.orders import Problem
+from sync_assets.domain.policy import PolicyError
+from sync_assets.policies import INVALID, read_yaml
+from sync_assets.trouble import exceptional
+
+P = TypeVar("P", bound=pydantic.BaseModel)
+
+
+@dataclass(frozen=True)
+class PolicyFile(Generic[P]):
+    """One policy of a deployment: what it is called, its form, and what holds without a file."""
+
+    name: str
+    form: type[P]
+    implied: Callable[[Settings], P]
+    #: Whether it fits the configuration; raises PolicyError.
+    must_fit: Callable[[P, Settings], None] = lambda policy, settings: None
+
+    @property
+    def subject(self) -> str:
+        """What an exception about it is about."""
+        return f"policy/{self.name}"
+
+    def path(self, settings: Settings) -> Path:
+        """Where the file is; a relative path starts at the configuration's folder."""
+        named: Path = getattr(settings.policies, self.name)
+        return config_path().absolute().parent / named
+
+    def from_file(self, settings: Settings, path: Path | None = None) -> tuple[P, str] | None:
+        """The policy of the file and its words; None where there is none and none was named."""
+        path = path or self.path(settings)
+        try:
+            body = path.read_text()
+        except FileNotFoundError:
+            if self.name in settings.policies.model_fields_set:
+                raise PolicyError(f"{path.name} is not there") from None
+            return None
+        except (OSError, UnicodeDecodeError) as fault:
+            reason = getattr(fault, "strerror", None) or "is not UTF-8"
+            raise PolicyError(f"{path.name} cannot be read: {reason}") from fault
+        try:
+            return self.of(body, settings), body
+        except PolicyError as fault:
+            raise PolicyError(f"{path.name}: {fault}") from fault
+
+    def of(self, body: str, settings: Settings) -> P:
+        """The policy of these words."""
+        try:
+            found = self.form.model_validate(read_yaml(body) or {})
+        except pydantic.ValidationError as fault:
+            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in fault.errors()]
+            raise PolicyError("; ".join(lines)) from fault
+        self.must_fit(found, settings)
+        return found
+
+    def in_force(self, systems: Systems, connection: Connection) -> P:
+        """The policy now: the file, else the last good one, else what the configuration implies."""
+        settings, fault = systems.settings, None
+        try:
+            read = self.from_file(settings)
+        except PolicyError as mistake:
+            fault, read = str(mistake), None
+            found = self._last_good(connection, settings) or self.implied(settings)
+        else:
+            found = read[0] if read else self.implied(settings)
+        if read:
+            self._keep(connection, systems, read[1])
+        self._tell(connection, systems, fault)
+        return found
+
+    def _keep(self, connection: Connection, systems: Systems, body: str) -> None:
+        digest = hashlib.sha256(body.encode()).hexdigest()[:32]
+        connection.execute(
+            text(
+                """
+                insert into core.policies (name, policy_hash, body, applied_at)
+                select :name, :hash, :body, :now
+                where :hash is distinct from (select policy_hash from core.policies
+                    where name = :name order by applied_at desc limit 1)
+                on conflict (name, policy_hash) do update set applied_at = excluded.applied_at
+                """
+            ),
+            {"name": self.name, "hash": digest, "body": body, "now": systems.now()},
+        )
+
+    def _last_good(self, connection: Connection, settings: Settings) -> P | None:
+        rows = read_rows(
+            connection,
+            "select body from core.policies where name = :name order by applied_at desc limit 1",
+            name=self.name,
+        )
+        try:
+            return self.of(str(rows[0]["body"]), settings) if rows else None
+        except PolicyError:  # the configuration no longer has what it names
+            return None
+
+    def _tell(self, connection: Connection, systems: Systems, fault: str | None) -> None:
+        levels = systems.settings.service_levels
+        said = f"{fault}; the last good policy stays in force"
+        found = [exceptional(Problem(INVALID, "", said), self.subject, levels)] if fault else []
+        exceptions.reconcile(
+            connection, found, subjects=[self.subject], codes=[INVALID], now=systems.now()
+        )

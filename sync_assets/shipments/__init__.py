@@ -1,0 +1,1 @@
+"""The subject shipments: from an accepted order to parcels in customers' hands."""
