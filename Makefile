@@ -7,6 +7,7 @@ READY = $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-tryton check format lint types imports tests clean
 .PHONY: bench bench-intake bench-latency bench-surge bench-availability bench-catalog bench-oversell
+.PHONY: bench-trace
 
 help:          ## Say what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 21
@@ -68,3 +69,6 @@ bench-catalog: $(READY) ## A first push of 20,000 products, and one that has not
 
 bench-oversell: $(READY) ## Oversold units of real baskets: 15-minute polling against this pipeline
 	$(BIN)/python bench/oversell.py $(ARGS)
+
+bench-trace: $(READY) ## From any reference to an order's whole life, among a million orders
+	$(BIN)/python bench/trace.py $(ARGS)

@@ -2,12 +2,13 @@
 -- {orders} is replaced by how many there are. What does not lead from one order to another has one
 -- value for all; of payloads there is as much as keeps the pages as full as in a real store.
 
--- 60 % were asked of a warehouse, 50 % left, 40 % arrived, 5 % came back, 7 % were refunded.
+-- 50 % were asked of a warehouse, 40 % left, 30 % arrived, 5 % came back, 7 % were refunded. Writes
+-- are kept for half of the time, as the retention of 180 days has it.
 create unlogged table public.bench_orders as
 select n, s.store, (1000 + n / 3)::text as id, s.store || ':' || (1000 + n / 3) as ref,
        case when n % 10 < 7 then 'odoo' else 'tryton' end as erp,
        case when n % 4 < 3 then 'north' else 'south' end as place,
-       n % 10 < 6 as is_asked, n % 10 < 5 as is_shipped, n % 10 < 4 as is_delivered,
+       n % 10 < 5 as is_asked, n % 10 < 4 as is_shipped, n % 10 < 3 as is_delivered,
        n % 20 = 1 as is_returned, n % 20 = 1 or n % 50 = 2 as is_refunded,
        case when n % 4 < 3 then 'north:' else 'south:' end || (7000000 + n) as shipment,
        '1Z' || lpad(n::text, 16, '0') as tracking,
@@ -19,7 +20,7 @@ cross join lateral (select (array['us', 'uk', 'de'])[1 + n % 3] as store) s;
 insert into raw.woocommerce__orders (source, resource_id, changed_at, content_hash, payload, via,
     received_at, run_id, correlation_id, mapped_at)
 select store, id, at + v * interval '1 hour', decode(md5(ref || v), 'hex'),
-       json_build_object('id', n, 'number', id, 'filler', repeat(md5(n::text), 10)),
+       json_build_object('id', n, 'number', id, 'filler', repeat(md5(n::text), 5)),
        case v when 0 then 'webhook' else 'delta' end, at + v * interval '1 hour' + interval '5 s',
        'run-' || n / 100, md5(n::text), at + v * interval '1 hour' + interval '9 s'
 from public.bench_orders cross join generate_series(0, 1) v where v = 0 or n % 4 = 0;
@@ -42,7 +43,7 @@ insert into core.order_line_progress (order_ref, line_ref, sku, ordered_units, c
     requested_units, shipped_units, delivered_units, returned_units, refunded_units)
 select ref, ref || ':product:' || l, 'SKU-' || (n * 7 + l) % 20000, l, 0, is_asked::int * l,
        is_shipped::int * l, is_delivered::int * l, is_returned::int * l, is_refunded::int * l
-from public.bench_orders cross join generate_series(1, 2) l;
+from public.bench_orders cross join generate_series(1, 2) l where n % 10 < 7;
 
 insert into core.order_changes (order_ref, raw_version, changed_at, field, before, after, run_id)
 select ref, {orders} + n, at + interval '1 hour', 'state', 'pending_payment', 'paid', 'run-1'
@@ -86,7 +87,7 @@ insert into ops.outbox (system, operation, thing_ref, business_key, wanted_hash,
     state, attempts, due_at, correlation_id, created_at, updated_at)
 select erp, 'sales_order.create', ref, 'sales_order.create:' || ref, md5(ref), n, 2, 'done', 1,
        at, md5(n::text), at, at
-from public.bench_orders where n > {orders} / 4
+from public.bench_orders where is_kept
 union all
 select place, 'fulfilment.create', ref || ':f1', 'fulfilment.create:' || ref || ':f1', md5(ref), n,
        3, 'done', 1, at, md5(n::text), at, at

@@ -13,13 +13,17 @@ from sync_assets.domain import service_levels as rules
 from sync_assets.inventory.publishing_assets import RECEIPT
 from sync_assets.orders.assets import HOLDS, RAW_ORDERS, core_key
 from sync_assets.service_levels import standing
+from sync_assets.shipments.assets import core_key as shipping_key
 
+FULFILMENTS = shipping_key("fulfilment_orders")
 #: Level → check and asset.
 CHECKS = {
     rules.ORDER_ACCEPTANCE: ("orders_are_accepted_in_time", core_key("orders")),
     rules.SOURCE_SILENCE: ("no_source_is_silent", RAW_ORDERS),
     rules.BACKLOG: ("no_backlog_piles_up", HOLDS),
     rules.STOCK_FRESHNESS: ("stock_is_published_in_time", RECEIPT),
+    rules.RELEASE_ACKNOWLEDGEMENT: ("releases_are_acknowledged_in_time", FULFILMENTS),
+    rules.SHIPMENT_CONFIRMATION: ("orders_leave_in_time", FULFILMENTS),
     rules.EXCEPTION_AGE: ("exceptions_are_handled_in_time", HOLDS),
 }
 

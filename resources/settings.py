@@ -176,6 +176,7 @@ class Sftp(Part):
 class ShippingFiles(Columns):
     """How requests go to a warehouse as files, and what it shipped comes back as files."""
 
+    delimiter: Literal[",", ";", "\t"] = ","
     #: With it, the folders below are the server's; without, they are ours.
     sftp: Sftp | None = None
     #: Where we put requests to ship, one file each.

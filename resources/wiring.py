@@ -131,6 +131,7 @@ class Systems:
                 ignored=shipping.ignored_columns,
                 encoding=shipping.encoding,
                 timezone=shipping.timezone,
+                delimiter=shipping.delimiter,
             )
         finally:
             if server:

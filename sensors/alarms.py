@@ -41,6 +41,8 @@ def alerts(now: Standing, settings: Settings) -> list[Alert]:
         *_orders(levels[rules.ORDER_ACCEPTANCE.name]),
         *_silence(levels[rules.SOURCE_SILENCE.name]),
         *_backlog(levels[rules.BACKLOG.name]),
+        *_silent_warehouses(levels[rules.RELEASE_ACKNOWLEDGEMENT.name], now),
+        *_late_shipments(levels[rules.SHIPMENT_CONFIRMATION.name]),
         *_overdue(now, levels[rules.EXCEPTION_AGE.name]),
         *_parked(now),
         *_resting(now, settings),
@@ -95,6 +97,46 @@ def _silence(level: Level) -> list[Alert]:
             since_at=one.since_at,
         )
         for one in level.breached
+    ]
+
+
+def _silent_warehouses(level: Level, now: Standing) -> list[Alert]:
+    """One alert a warehouse, with the orders it holds."""
+    orders = {one.fulfilment_ref: one.order_ref for one in now.facts.requests}
+    by_system: dict[str, list[Case]] = defaultdict(list)
+    for one in level.breached:
+        by_system[one.note].append(one)
+    return [
+        _alert(
+            f"silent_warehouse:{system}",
+            f"Warehouse {system} does not acknowledge what it is asked to ship",
+            _severity(late),
+            f"Releases it has not acknowledged: {len(late):,}; the oldest waits for "
+            f"{rules.number(late[0].value or 0)} minutes, not {rules.number(late[0].limit)}.",
+            f"sync-assets doctor; sync-assets fulfilments list --system {system}",
+            since_at=min(one.since_at for one in late),
+            at_stake=rules.at_stake(late),
+            **_named([orders[one.key] for one in late]),
+        )
+        for system, late in sorted(by_system.items())
+    ]
+
+
+def _late_shipments(level: Level) -> list[Alert]:
+    late = level.breached
+    if not late:
+        return []
+    return [
+        _alert(
+            "shipment_confirmation",
+            "Orders do not leave in time",
+            _severity(late),
+            level.sentence,
+            "sync-assets fulfilments list --late",
+            since_at=min(one.since_at for one in late),
+            at_stake=rules.at_stake(late),
+            **_named([one.key for one in late]),
+        )
     ]
 
 

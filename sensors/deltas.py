@@ -4,7 +4,7 @@ import dagster as dg
 
 from resources.settings import Settings
 from sensors import pending
-from sensors.pending import Pending
+from sensors.pending import Fact, Pending
 from sensors.webhooks.arrivals import watching
 
 
@@ -27,6 +27,7 @@ def build(
             orders,
             seconds=5,
             is_on=is_on,
+            facts=[Fact.POLLS],
             description="Starts a run when a store was not asked for changed orders within its "
             "poll interval.",
         ),
@@ -36,6 +37,7 @@ def build(
             master_data,
             seconds=60,
             is_on=is_on,
+            facts=[Fact.POLLS],
             description="Starts a reading of customer accounts and the ERPs' items when it is "
             "time: neither offers its changes.",
         ),

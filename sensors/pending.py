@@ -4,9 +4,11 @@ The sensors beside are shells round these rules. There is no cursor that could s
 leaves its rows, and the next look sees them again.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,6 +19,8 @@ from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets.hints import ALL_BUT_PRODUCTS, PRODUCTS, SOURCE
 
+#: Payment providers: all their deliveries are about money, whatever they call them.
+PROVIDERS = ("stripe", "adyen", "paypal")
 #: A run that was asked for and has not begun by then never will; one too many does no harm. A
 #: process of its own imports for seconds, a warm worker begins at once.
 BEGINS_WITHIN = timedelta(seconds=20)
@@ -37,6 +41,10 @@ class Pending:
     product_hints: Mapping[str, int] = field(default_factory=dict)
     stale: Mapping[str, int] = field(default_factory=dict)
     stock_writes: Mapping[str, int] = field(default_factory=dict)
+    #: Due writes of everything, by the first word of their operation, and by system.
+    writes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    #: Due deliveries of senders that are no shops, in words by kind: `shipment` → `3 of north`.
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     #: When each list was last asked for: (source, stream).
     asked_at: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     #: Systems that are paused, or away.
@@ -113,29 +121,76 @@ def master_data(settings: Settings) -> list[Interval]:
     ]
 
 
-def look(systems: Systems, job: str) -> Pending:
-    """Read what is pending, and whether a run of `job` is at work or about to begin."""
-    now, stores = systems.now(), list(systems.settings.stores)
+class Fact(StrEnum):
+    """What a rule asks about; what it does not ask about is not read."""
+
+    HINTS = "hints"
+    PRODUCT_HINTS = "product_hints"
+    ELSEWHERE = "elsewhere"
+    WRITES = "writes"
+    STALE = "stale"
+    POLLS = "polls"
+
+
+#: Everything there is to ask about.
+ALL_FACTS = tuple(Fact)
+
+
+def look(systems: Systems, job: str, facts: Collection[Fact] = ALL_FACTS) -> Pending:
+    """Read what is pending, and whether a run of `job` is at work or about to begin.
+
+    While one is, nothing else is read: it takes whatever is pending.
+    """
+    now = systems.now()
     with connected(systems.engine) as connection:
         asked_at, begun_at = presence.last(connection, job)
         is_warm = handover.somebody_is_there(connection, now)
         within = WARM_BEGINS_WITHIN if is_warm else BEGINS_WITHIN
-        return Pending(
-            now,
-            hints=inbox.due(connection, SOURCE, stores, now, ALL_BUT_PRODUCTS),
-            unmapped=_unmapped(connection),
-            due_writes=outbox.due(connection, list(systems.settings.erps), now),
-            product_hints=inbox.due(connection, SOURCE, stores, now, PRODUCTS),
-            stale=_stale(connection, now),
-            stock_writes=outbox.due(
-                connection, systems.settings.publishing("stock"), now, "stock."
-            ),
-            asked_at=_asked_at(connection),
-            resting=_resting(connection, now),
-            is_running=presence.at_work(connection, job) > 0
-            or is_beginning(asked_at, begun_at, now, within),
-            last_run_at=begun_at,
+        is_running = presence.at_work(connection, job) > 0 or is_beginning(
+            asked_at, begun_at, now, within
         )
+        seen = Pending(now, is_running=is_running, last_run_at=begun_at)
+        return seen if is_running else replace(seen, **_read(systems, connection, now, facts))
+
+
+def _read(
+    systems: Systems, connection: Connection, now: datetime, facts: Collection[Fact]
+) -> dict[str, Any]:
+    """The facts that are asked for, as fields of `Pending`."""
+    config, found = systems.settings, dict[str, Any]()
+    stores = list(config.stores)
+    if Fact.HINTS in facts:
+        found["hints"] = inbox.due(connection, SOURCE, stores, now, ALL_BUT_PRODUCTS)
+        found["unmapped"] = _unmapped(connection)
+    if Fact.PRODUCT_HINTS in facts:
+        found["product_hints"] = inbox.due(connection, SOURCE, stores, now, PRODUCTS)
+    if Fact.ELSEWHERE in facts:
+        found["elsewhere"] = _elsewhere(connection, now)
+    if Fact.WRITES in facts:
+        writes = outbox.due_by_operation(connection, now)
+        found["writes"] = writes
+        found["due_writes"] = _to(writes.get("sales_order", {}), config.erps)
+        found["stock_writes"] = _to(writes.get("stock", {}), config.publishing("stock"))
+    if Fact.STALE in facts:
+        found["stale"] = _stale(connection, now)
+    if Fact.POLLS in facts:
+        found["asked_at"] = _asked_at(connection)
+        found["resting"] = _resting(connection, now)
+    return found
+
+
+def _to(writes: Mapping[str, int], systems: Collection[str]) -> dict[str, int]:
+    """Writes to systems of the configuration; nobody sends to one that left it."""
+    return {name: count for name, count in writes.items() if name in systems}
+
+
+def _elsewhere(connection: Connection, now: datetime) -> dict[str, str]:
+    """What senders other than shops delivered, by kind."""
+    found: dict[str, list[str]] = {}
+    for row in inbox.due_elsewhere(connection, now):
+        kind = row["source"] if row["source"] in PROVIDERS else row["kind"]
+        found.setdefault(kind, []).append(f"{row['n']} of {row['store']}")
+    return {kind: ", ".join(words) for kind, words in found.items()}
 
 
 def is_beginning(

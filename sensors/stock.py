@@ -9,12 +9,14 @@ import dagster as dg
 
 from resources.settings import Settings
 from sensors import pending
-from sensors.pending import Interval, Pending
+from sensors.pending import Fact, Interval, Pending
 from sensors.webhooks.arrivals import watching
 from sync_assets.outcomes import URGENT
 
 #: The queue of items whose stock is to be read again.
 MOVED = "stock_reading"
+#: The queues of what is worked out again with what is known.
+WORKED_OUT = ("reservation", "availability", "stock_plan")
 
 
 def arrived(seen: Pending) -> list[str]:
@@ -33,7 +35,7 @@ def sold(seen: Pending) -> list[str]:
     found = [
         f"{n} keys of {queue} are stale"
         for queue, n in sorted(seen.stale.items())
-        if queue != MOVED
+        if queue in WORKED_OUT
     ]
     return found + [f"{n} numbers to {store}" for store, n in sorted(seen.stock_writes.items())]
 
@@ -63,6 +65,7 @@ def build(
             seconds=1,
             is_on=is_on,
             tags={URGENT: "true"},
+            facts=[Fact.PRODUCT_HINTS, Fact.STALE],
             description="Starts a run when product deliveries wait, or items that moved are to be "
             "read again.",
         ),
@@ -73,6 +76,7 @@ def build(
             seconds=1,
             is_on=is_on,
             tags={URGENT: "true"},
+            facts=[Fact.STALE, Fact.WRITES],
             description="Starts a run when numbers must be worked out again, or stock is to be "
             "written to a shop.",
         ),
@@ -83,6 +87,7 @@ def build(
             seconds=5,
             is_on=is_on,
             tags={URGENT: "true"},
+            facts=[Fact.POLLS],
             description="Starts a run when an ERP was not asked for stock movements, or a store "
             "for changed products, within `stock_poll_seconds`.",
         ),

@@ -5,17 +5,29 @@ from collections.abc import Iterator
 import dagster as dg
 
 from checks import agreement, freshness, leftovers, schemas, service_levels, stock_agreement
+from checks import shipments as shipment_checks
 from checks import stock as stock_levels
 from resources.settings import Settings, load
 from resources.store import presence
 from resources.wiring import Systems, open_systems
-from sensors import alarms, catalog_groups, deliveries, deltas, nightly, purges, stock
+from sensors import (
+    after_sale,
+    alarms,
+    catalog_groups,
+    deliveries,
+    deltas,
+    nightly,
+    purges,
+    stock,
+)
 from sensors.webhooks import arrivals
 from sync_assets import jobs
 from sync_assets.catalog import assets as catalog
 from sync_assets.inventory import assets as inventory
 from sync_assets.inventory import publishing_assets as publishing
 from sync_assets.orders import assets as orders
+from sync_assets.returns import assets as returns
+from sync_assets.shipments import assets as shipments
 
 #: Every event is stored on the instance; a terminal needs what a person would read.
 TERSE = dg.colored_console_logger.configured(
@@ -52,6 +64,8 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
                 *inventory.build(settings),
                 *publishing.build(settings),
                 *orders.build(settings),
+                *shipments.build(settings),
+                *returns.build(settings),
             ],
             settings,
         ),
@@ -63,6 +77,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             service_levels.build(),
             *stock_levels.build(settings),
             *stock_agreement.build(),
+            *shipment_checks.build(settings),
         ],
         jobs=[*own_jobs, purge],
         loggers={"console": TERSE},
@@ -70,6 +85,9 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             *arrivals.build(jobs.ORDERS_NOW, is_on=settings.automation),
             *deltas.build(settings, jobs.ORDERS_NOW, jobs.MASTER_DATA, is_on=settings.automation),
             *stock.build(settings, jobs.STOCK_NOW, jobs.STOCK_SOLD, is_on=settings.automation),
+            *after_sale.build(
+                settings, jobs.SHIPMENTS_NOW, jobs.RETURNS_NOW, is_on=settings.automation
+            ),
             catalog_groups.build(is_on=settings.automation),
             deliveries.build(is_on=settings.automation),
             *alarms.build(

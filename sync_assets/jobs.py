@@ -25,6 +25,8 @@ from sync_assets.orders.assets import (
     core_key,
 )
 from sync_assets.outcomes import URGENT
+from sync_assets.returns import assets as returns
+from sync_assets.shipments import assets as shipments
 
 ORDERS = "orders"
 ORDERS_NOW = "orders_now"
@@ -39,6 +41,10 @@ STOCK = "stock"
 STOCK_NOW = "stock_now"
 STOCK_SOLD = "stock_sold"
 STOCK_COMPARE = "stock_compare"
+SHIPMENTS = "shipments"
+SHIPMENTS_NOW = "shipments_now"
+RETURNS = "returns"
+RETURNS_NOW = "returns_now"
 #: How soon orders are accepted says nothing about history that was just read.
 ACCEPTANCE = dg.AssetCheckKey(core_key("orders"), "orders_are_accepted_in_time")
 #: Whatever is independent runs one after the other: our own connections and the ERP's limits
@@ -109,6 +115,7 @@ def build(settings: Settings) -> list[JobSpec]:
         ),
         *_catalog_jobs(kinds),
         *_stock_jobs(settings),
+        *(_after_sale_jobs() if settings.stores else []),
     ]
 
 
@@ -174,6 +181,41 @@ def _stock_jobs(settings: Settings) -> list[JobSpec]:
             )
         )
     return jobs
+
+
+def _after_sale_jobs() -> list[JobSpec]:
+    shipped = dg.AssetSelection.groups(shipments.GROUP)
+    back = dg.AssetSelection.groups(returns.GROUP)
+    return [
+        dg.define_asset_job(
+            SHIPMENTS,
+            shipped,
+            executor_def=EXECUTOR,
+            description="Read what left and where parcels are, give orders to warehouses, and tell "
+            "shops and ERPs what was shipped.",
+        ),
+        dg.define_asset_job(
+            SHIPMENTS_NOW,
+            shipped.without_checks(),
+            executor_def=EXECUTOR,
+            tags={URGENT: "true"},
+            description="The same for what is new and due, within seconds.",
+        ),
+        dg.define_asset_job(
+            RETURNS,
+            back,
+            executor_def=EXECUTOR,
+            description="Read refunds, returns and what providers say of them, take every saga a "
+            "step on, and tell shops and ERPs.",
+        ),
+        dg.define_asset_job(
+            RETURNS_NOW,
+            back.without_checks(),
+            executor_def=EXECUTOR,
+            tags={URGENT: "true"},
+            description="The same for what is new and due, within seconds.",
+        ),
+    ]
 
 
 def items(kinds: Sequence[str]) -> dg.AssetSelection:

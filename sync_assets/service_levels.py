@@ -17,6 +17,7 @@ from sync_assets.domain.service_levels import (
     LateStock,
     Level,
     OpenException,
+    OpenRequest,
     Promises,
     Queue,
     Source,
@@ -28,6 +29,8 @@ from sync_assets.domain.service_levels import (
 SAME_HOUR = {"yesterday": timedelta(days=1), "a week ago": timedelta(days=7)}
 #: Writes that a system has still to take; parked ones wait for a person.
 WAITING_STATES = ("waiting", "leased", "unknown")
+#: Minutes within which an ERP has planned the delivery of an order it accepted.
+ERP_ACKNOWLEDGES_WITHIN = 60.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def standing(connection: Connection, settings: Settings, now: datetime) -> Stand
         sources=_sources(connection, settings, found),
         queues=_queues(found),
         stock=_stock(connection, settings, found),
+        requests=_requests(connection, settings, found),
     )
     levels = judged(facts, promises(settings))
     return Standing(found, facts, levels, stored.parked_writes(connection))
@@ -160,4 +164,18 @@ def _stock(connection: Connection, settings: Settings, found: stored.Facts) -> l
     return [
         LateStock(row["key"], row["since_at"], int(row["waiting"]), row["system"] in paused)
         for row in stored.late_stock(connection, list(settings.stores))
+    ]
+
+
+def _requests(connection: Connection, settings: Settings, found: stored.Facts) -> list[OpenRequest]:
+    """What warehouses were asked to ship and have not; an ERP's own answers by itself."""
+    paused = {row["system"] for row in found.systems if is_paused(row, found.at)}
+    within = {name: one.acknowledge_minutes for name, one in settings.warehouses.items()}
+    return [
+        OpenRequest(
+            **row,
+            acknowledge_minutes=within.get(row["system"], ERP_ACKNOWLEDGES_WITHIN),
+            is_paused=row["system"] in paused,
+        )
+        for row in stored.open_requests(connection)
     ]

@@ -112,6 +112,8 @@ class Outcome:
     problem: Problem | None = None
     #: Something of it may be there, as far as this attempt has seen.
     begun: bool = False
+    #: The system was asked, and answers later: what is held there stands until then.
+    is_asked: bool = False
 
     @property
     def key(self) -> str:
@@ -248,7 +250,8 @@ left join ops.outbox x on x.system = p.system and x.thing_ref = p.key
 where p.system = :system and p.action in ('create', 'change', 'cancel')
   and x.id is null and p.key > :after
   and not (r.key is not null and (
-      p.action = 'cancel' and r.outcome = 'cancelled'
+      p.action = 'cancel' and (r.outcome = 'cancelled'
+         or r.remote_state = 'cancel_asked' and r.wanted_hash = p.wanted_hash)
       or p.action in ('create', 'change') and r.outcome = 'accepted'
          and r.wanted_hash = p.wanted_hash))
 order by p.key limit :limit
@@ -483,7 +486,9 @@ def receipt_row(system: str, outcome: Outcome, now: datetime, run_id: str | None
         "system": system,
         "key": write.thing_ref,
         "order_ref": payload.get("order_ref"),
-        "outcome": "cancelled" if outcome.action == "cancel" else "accepted",
+        "outcome": "cancelled"
+        if outcome.action == "cancel" and not outcome.is_asked
+        else "accepted",
         "remote_id": answer.remote_id if answer else None,
         "remote_number": answer.number if answer else None,
         "remote_state": answer.state if answer else None,

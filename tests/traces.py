@@ -125,22 +125,18 @@ class Traces:
     def planned(self, table: str, system: str, key: str, minutes: float, **more: Any) -> None:
         """One row of a plan."""
         named = {} if table.endswith("sales_orders") else {"key": key}
-        self.put(
-            f"plan.{table}",
-            **{**_WRITTEN, "action": "create", "reason": "it is due", **named, **more},
-            system=system,
-            planned_at=at(minutes),
-        )
+        told = {"system": system, "planned_at": at(minutes)}
+        wanted = {"action": "create", "reason": "it is due"}
+        self.put(f"plan.{table}", **{**_WRITTEN, **told, **wanted, **named, **more})
 
     def accepted(self, ref: str = "us:1042", minutes: float = 3, **more: Any) -> None:
         """Plan and receipt of an order the ERP took."""
         money = {"order_ref": ref, "currency": "USD"}
         self.planned("odoo__sales_orders", "odoo", ref, minutes - 1, amount=34, **money)
-        self.put(
-            "receipt.odoo__sales_orders",
-            **{**_RECEIPT, **money, "system": "odoo", "remote_id": 7, "remote_number": "S00007"},
-            **{"total_amount": Decimal("34.11"), "answered_at": at(minutes), **more},
-        )
+        document = {"remote_id": 7, "remote_number": "S00007", "total_amount": Decimal("34.11")}
+        told = {"system": "odoo", "answered_at": at(minutes)}
+        values = {**_RECEIPT, **money, **document, **told, **more}
+        self.put("receipt.odoo__sales_orders", **values)
 
     def answered(self, table: str, system: str, key: str, minutes: float, **more: Any) -> None:
         """One receipt of a thing that is written after the sale."""

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 
-from resources.sandbox import odoo_counts, odoo_invoices, odoo_sales, odoo_transfers
+from resources.sandbox import odoo_billing, odoo_counts, odoo_invoices, odoo_sales, odoo_transfers
 from resources.sandbox.odoo_goods import Amount, Goods, Stock
 from resources.sandbox.odoo_orm import ZERO
 from resources.sandbox.odoo_rows import Row
 from resources.sandbox.odoo_sales import ORDER, Refusal, Step
-from resources.sandbox.odoo_stock import PICKING, add_warehouse
+from resources.sandbox.odoo_stock import PICKING
+from resources.sandbox.odoo_warehouses import add_warehouse
 
 LOCK = "fiscalyear_lock_date"
 
@@ -25,7 +26,7 @@ class OdooStandIn(Goods):
         {"order_count", "totals_by_currency", "count", "set_stock", "serialize_races"}
         | {"refuse", "accept", "set_price", "archive", "validate"}
         | {"receive", "adjust", "scrap", "transfer", "set_aside", "ship", "return_goods"}
-        | {"take_back", "invoice", "close_books"}
+        | {"take_back", "invoice"}
     )
 
     @contextmanager
@@ -122,10 +123,12 @@ class OdooStandIn(Goods):
         with self.writing():
             return self.db.create("account.tax", values, {})
 
-    def add_warehouse(self, company: str, code: str, name: str | None = None) -> int:
-        """Add a warehouse of a company."""
+    def add_warehouse(
+        self, company: str, code: str, name: str | None = None, steps: str = "ship_only"
+    ) -> int:
+        """Add a warehouse of a company; `steps` are those on the way out, in Odoo's word."""
         with self.writing():
-            return add_warehouse(self.db, self._company(company), code, name or company)
+            return add_warehouse(self.db, self._company(company), code, name or company, steps)
 
     def add_price_list(self, name: str, currency: str, company: str | None = None) -> int:
         """Add a price list, from which orders take their currency."""
@@ -165,7 +168,7 @@ class OdooStandIn(Goods):
         """Invoice what an order has not invoiced yet, as a person would."""
         with self.writing():
             [order] = self.tables.find(ORDER, "client_order_ref", order_ref)
-            made = odoo_invoices.invoice(self.db, order)
+            made = odoo_billing.invoice(self.db, order)
             if post:
                 odoo_invoices.post(self.db, [made], {})
             return made

@@ -224,6 +224,10 @@ stock.warehouse | Warehouse | sequence, id
     in_type_id       many2one:stock.picking.type - In Type
     int_type_id      many2one:stock.picking.type - Internal Type
     out_type_id      many2one:stock.picking.type - Out Type
+    pick_type_id     many2one:stock.picking.type - Pick Type
+    pack_type_id     many2one:stock.picking.type - Pack Type
+    wh_pack_stock_loc_id many2one:stock.location - Packing Location
+    wh_output_stock_loc_id many2one:stock.location - Output Location
     delivery_steps   selection:ship_only,pick_ship,pick_pack_ship R Outgoing Shipments
     partner_id       many2one:res.partner     -   Address
     active           boolean                  -   Active

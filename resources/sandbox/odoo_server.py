@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from resources.sandbox import (
+    odoo_billing,
     odoo_catalog,
     odoo_counts,
     odoo_errors,
@@ -64,8 +65,8 @@ GOODS: Mapping[tuple[str, str], Callable[[Database, list[int], Context], Any]] =
     ("stock.scrap", "action_validate"): odoo_transfers.scrap,
     ("account.move", "action_post"): odoo_invoices.post,
     ("account.move", "button_cancel"): odoo_invoices.cancel,
-    ("account.move.reversal", "refund_moves"): odoo_invoices.reverse,
-    ("sale.advance.payment.inv", "create_invoices"): odoo_invoices.create_invoices,
+    ("account.move.reversal", "refund_moves"): odoo_billing.reverse,
+    ("sale.advance.payment.inv", "create_invoices"): odoo_billing.create_invoices,
 }
 PARAMETERS |= {method: ("ids",) for _, method in GOODS}
 
@@ -105,7 +106,8 @@ class OdooServer(StandIn):
         self.sales = Sales(self.db)
         self.modules: set[str] = set()
         self.install(*modules)
-        rules = odoo_catalog.RULES | odoo_stock.RULES | odoo_transfers.RULES | odoo_invoices.RULES
+        rules = odoo_catalog.RULES | odoo_stock.RULES | odoo_transfers.RULES
+        rules |= odoo_invoices.RULES | odoo_billing.RULES
         self.db.rules = rules | odoo_sales.rules(self.sales)
         self.db.derived = odoo_catalog.DERIVED | odoo_stock.DERIVED | odoo_sales.DERIVED
         self.db.derived |= odoo_invoices.DERIVED

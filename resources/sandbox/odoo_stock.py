@@ -15,6 +15,16 @@ OPEN = ("waiting", "confirmed", "partially_available", "assigned")
 CUSTOMERS, INTERNAL = "customer", "internal"
 #: Kinds of parcel: the warehouse's field, and the middle of the parcel's number.
 OUT, IN, INTERNAL_KIND = ("out_type_id", "OUT"), ("in_type_id", "IN"), ("int_type_id", "INT")
+PICK, PACK = ("pick_type_id", "PICK"), ("pack_type_id", "PACK")
+#: Steps on the way out before the last: kind, the place it ends at (field and name), its title.
+STEPS: dict[str, tuple[tuple[tuple[str, str], str, str, str], ...]] = {
+    "ship_only": (),
+    "pick_ship": ((PICK, "wh_output_stock_loc_id", "Output", "Pick"),),
+    "pick_pack_ship": (
+        (PICK, "wh_pack_stock_loc_id", "Packing Zone", "Pick"),
+        (PACK, "wh_output_stock_loc_id", "Output", "Pack"),
+    ),
+}
 
 
 def deliver(db: Database, order: int, lines: Sequence[int]) -> None:
@@ -77,7 +87,7 @@ def _order_picking(db: Database, order: int) -> int:
     row = db.tables.rows["sale.order"][order]
     if row.get("warehouse_id") is None:
         raise errors.user_error(errors.NO_WAREHOUSE)
-    shelf = db.value("stock.warehouse", row["warehouse_id"], "lot_stock_id")
+    warehouse = db.tables.rows["stock.warehouse"][row["warehouse_id"]]
     reference = row.get("client_order_ref") if db.version == 18 else None
     more = {
         "origin": f"{row['name']} - {reference}" if reference else row["name"],
@@ -85,7 +95,11 @@ def _order_picking(db: Database, order: int) -> int:
         "sale_id": order,
         "carrier_id": row.get("carrier_id"),
     }
-    return add_picking(db, row["warehouse_id"], OUT, (shelf, customers(db)), more)
+    steps, way = STEPS[warehouse["delivery_steps"]], (warehouse["lot_stock_id"], customers(db))
+    if not steps:
+        return add_picking(db, row["warehouse_id"], OUT, way, more)
+    kind, place, _, _ = steps[0]
+    return add_picking(db, row["warehouse_id"], kind, (way[0], warehouse[place]), more)
 
 
 def add_picking(
@@ -368,26 +382,6 @@ DERIVED: dict[tuple[str, str], Derived] = {
     (MOVE, "picking_code"): along(MOVE, "picking_id.picking_type_id.code"),
     (MOVE, "scrapped"): along(MOVE, "location_dest_id.scrap_location"),
 }
-
-
-def add_warehouse(db: Database, company: int, code: str, name: str) -> int:
-    """Make a warehouse with its places and its kinds of parcels."""
-    view = add_place(db, company, code, code, "view")
-    shelf = add_place(db, company, "Stock", f"{code}/Stock", INTERNAL, view)
-    kinds = {"out_type_id": ("Delivery Orders", "outgoing"), "in_type_id": ("Receipts", "incoming")}
-    kinds["int_type_id"] = ("Internal Transfers", "internal")
-    types = {
-        field: db.tables.insert("stock.picking.type", {"name": title, "code": kind})
-        for field, (title, kind) in kinds.items()
-    }
-    values = {"name": name, "code": code, "company_id": company, "delivery_steps": "ship_only"}
-    places = {"lot_stock_id": shelf, "view_location_id": view}
-    warehouse = db.create("stock.warehouse", {**values, **places, **types}, {})
-    for place in (view, shelf):
-        db.tables.change(PLACE, place, {"warehouse_id": warehouse})
-    for kind in types.values():
-        db.tables.change("stock.picking.type", kind, {"warehouse_id": warehouse})
-    return warehouse
 
 
 def add_place(

@@ -12,6 +12,7 @@ from resources.sandbox.odoo_catalog import current_company
 from resources.sandbox.odoo_orm import ZERO, Context, Database, Rules
 from resources.sandbox.odoo_rows import Row
 from resources.sandbox.odoo_stock import IN, INTERNAL, MOVE, OPEN, PICKING, PLACE
+from resources.sandbox.odoo_warehouses import next_step
 
 WIZARD, RETURN, RETURN_LINE = (
     "stock.backorder.confirmation",
@@ -92,10 +93,35 @@ def finish(db: Database, picking: int) -> None:
             rest[move] = left
         if got:
             _carry(db, move, got)
+    _hand_on(db, picking)
     if rest:
         _backorder(db, picking, rest)
     done = {"state": "done", "date_done": now.replace(microsecond=0), "write_date": now}
     db.tables.change(PICKING, picking, done)
+
+
+def _hand_on(db: Database, picking: int) -> None:
+    """Ask for the next step of what was carried out, as 18 and 19 do: no step is made before."""
+    step = next_step(db, picking)
+    moves = [m for m in db.value(PICKING, picking, "move_ids") if _is_done(db, m)]
+    if step is None or not moves:
+        return
+    kind, end = step
+    row = db.tables.rows[PICKING][picking]
+    kept = ("origin", "partner_id", "sale_id", "carrier_id", "scheduled_date")
+    more = {name: row[name] for name in kept if name in row}
+    way = (row["location_dest_id"], end)
+    other = stock.add_picking(db, warehouse_of(db, picking), kind, way, more)
+    for move in moves:
+        held = db.tables.rows[MOVE][move]
+        whose = {"sale_line_id": held["sale_line_id"]} if "sale_line_id" in held else {}
+        made = stock.add_move(db, other, held["product_id"], held["quantity"], **whose)
+        stock.reserve(db, made)
+    stock.restate(db, other)
+
+
+def _is_done(db: Database, move: int) -> bool:
+    return bool(db.value(MOVE, move, "state") == "done")
 
 
 def _carry(db: Database, move: int, got: Decimal) -> None:
@@ -130,11 +156,9 @@ def _backorder(db: Database, picking: int, rest: Mapping[int, Decimal]) -> None:
     row = db.tables.rows[PICKING][picking]
     kept = ("origin", "partner_id", "sale_id", "carrier_id", "scheduled_date", "return_id")
     more = {name: row[name] for name in kept if name in row}
-    kind = db.follow(PICKING, picking, "picking_type_id.code")
-    way = (row["location_id"], row["location_dest_id"])
-    other = stock.add_picking(
-        db, warehouse_of(db, picking), KINDS[kind], way, {**more, "backorder_id": picking}
-    )
+    way, whose = (row["location_id"], row["location_dest_id"]), warehouse_of(db, picking)
+    more["backorder_id"] = picking
+    other = stock.add_picking(db, whose, _kind(db, whose, row["picking_type_id"]), way, more)
     number, now = db.value(PICKING, other, "name"), db.tables.transaction.start
     for move, units in rest.items():
         held = db.tables.rows[MOVE][move]
@@ -145,12 +169,16 @@ def _backorder(db: Database, picking: int, rest: Mapping[int, Decimal]) -> None:
             continue
         # Where the goods are taken from is the move's own, not the parcel's.
         own = ("sale_line_id", "location_id", "origin_returned_move_id")
-        whose = {name: held[name] for name in own if name in held}
-        stock.reserve(db, stock.add_move(db, other, held["product_id"], units, **whose))
+        same = {name: held[name] for name in own if name in held}
+        stock.reserve(db, stock.add_move(db, other, held["product_id"], units, **same))
     stock.restate(db, other)
 
 
-KINDS = {"outgoing": stock.OUT, "incoming": IN, "internal": stock.INTERNAL_KIND}
+def _kind(db: Database, warehouse: int, type_: int) -> tuple[str, str]:
+    """The kind of parcel of a warehouse that has a type."""
+    row = db.tables.rows["stock.warehouse"][warehouse]
+    kinds = (stock.OUT, IN, stock.INTERNAL_KIND, stock.PICK, stock.PACK)
+    return next(kind for kind in kinds if row.get(kind[0]) == type_)
 
 
 def warehouse_of(db: Database, picking: int) -> int:
@@ -164,8 +192,9 @@ def _tell_order(db: Database, line: int) -> None:
     gone: dict[int, Decimal] = {}
     for move in db.tables.find(MOVE, "sale_line_id", line):
         held = db.tables.rows[MOVE][move]
-        if held["state"] == "done":
-            back = db.value(PLACE, held["location_id"], "usage") == stock.CUSTOMERS
+        ways = [db.value(PLACE, held[way], "usage") for way in ("location_id", "location_dest_id")]
+        if held["state"] == "done" and stock.CUSTOMERS in ways:
+            back = ways[0] == stock.CUSTOMERS
             units = -held["quantity"] if back else held["quantity"]
             gone[held["product_id"]] = gone.get(held["product_id"], ZERO) + units
     parts = stock.contents(db, row["product_id"])

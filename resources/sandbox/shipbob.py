@@ -165,8 +165,11 @@ class ShipBobStandIn(StandIn):
         return 200, {"items": items, "next": None, "prev": None}
 
     def list_orders(self, request: httpx.Request, number: int) -> tuple[int, Any]:
-        """One page of orders."""
-        page = page_of_orders(list(self.orders.by_id.values()), dict(request.url.params))
+        """One page of orders, of one channel where the header names it."""
+        channel = request.headers.get("shipbob_channel_id")
+        orders = self.orders.by_id.values()
+        named = [one for one in orders if channel in (None, str(one.channel_id))]
+        page = page_of_orders(named, dict(request.url.params))
         return 200, [self.tell.order(one) for one in page]
 
     def read_order(self, request: httpx.Request, number: int) -> tuple[int, Any]:

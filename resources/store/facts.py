@@ -262,7 +262,8 @@ def late_stock(connection: Connection, stores: list[str]) -> Rows:
 #: The clock of marks is the database's; `planned_at` is when a difference was first seen.
 _LATE_STOCK = """
 select queue as key, null as system, min(since) as since_at, count(*) as waiting
-from ops.stale group by 1
+from ops.stale
+where queue in ('stock_reading', 'reservation', 'availability', 'stock_plan') group by 1
 union all
 select 'stock of ' || p.system, p.system, min(p.planned_at), count(*)
 from plan.woocommerce__stock p
@@ -274,3 +275,27 @@ where p.action = 'set' and p.system = any(:stores)
 group by 2
 order by 1
 """
+
+
+def open_requests(connection: Connection) -> Rows:
+    """Requests that were released and have not left whole, the oldest first."""
+    return read_rows(
+        connection,
+        """
+        select f.fulfilment_ref, f.order_ref, f.system, f.ship_by_at, o.total_amount as amount,
+            o.currency, released.at as released_at, acknowledged.at as acknowledged_at
+        from core.fulfilment_orders f
+        join core.orders o using (order_ref)
+        join lateral (
+            select min(s.at) as at from core.saga_steps s
+            where s.subject_ref = f.fulfilment_ref and s.to_state = 'released'
+        ) released on released.at is not null
+        left join lateral (
+            select min(s.at) as at from core.saga_steps s
+            where s.subject_ref = f.fulfilment_ref
+              and s.to_state in ('acknowledged', 'part_shipped', 'shipped')
+        ) acknowledged on true
+        where f.state in ('released', 'acknowledged', 'part_shipped')
+        order by released.at, f.fulfilment_ref
+        """,
+    )

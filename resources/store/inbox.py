@@ -167,6 +167,17 @@ def due(
     return {row["store"]: int(row["n"]) for row in rows}
 
 
+def due_elsewhere(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Count what may be taken now of senders that are no shops: by source, store and kind."""
+    return read_rows(
+        connection,
+        "select source, store, kind, n from (select source, store, "  # noqa: S608
+        f"split_part(topic, '.', 1) as kind, count(*) as n from ops.inbox where {_FREE} "
+        "and source <> 'woocommerce' group by 1, 2, 3) free where not ops.rests(store, :now)",
+        now=now,
+    )
+
+
 def lease(
     connection: Connection,
     *,

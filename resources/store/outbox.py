@@ -195,6 +195,21 @@ def due(
     return {row["system"]: int(row["n"]) for row in rows}
 
 
+def due_by_operation(connection: Connection, now: datetime) -> dict[str, dict[str, int]]:
+    """Count what may be taken now, by the first word of the operation and by system."""
+    rows = read_rows(
+        connection,
+        "select operation, system, n from (select split_part(operation, '.', 1) as operation, "  # noqa: S608
+        f"system, count(*) as n from ops.outbox where {_FREE} group by 1, 2) free "
+        "where not ops.rests(system, :now)",
+        now=now,
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["operation"], {})[row["system"]] = int(row["n"])
+    return found
+
+
 def lease(
     connection: Connection,
     system: str,

@@ -23,9 +23,11 @@ def members(text: str) -> dict[str, Cut]:
     ends = text[at : at + 1] == "}"
     while not ends:
         name, at = _DECODER.raw_decode(text, at)
+        if not isinstance(name, str):
+            raise ValueError("a name is no text")
         at = _expect(text, at, ":", "a name has no value")
         value, end = _DECODER.raw_decode(text, at)
-        found[str(name)] = text[at:end], value
+        found[name] = text[at:end], value
         at, ends = _after(text, end, "}")
     _nothing_follows(text, at)
     return found

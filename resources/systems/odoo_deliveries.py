@@ -12,20 +12,9 @@ from typing import Any
 from resources.errors import ContractBroken, Missing, Refused, RemoteError, UnknownOutcome
 from resources.pages import Broken, Raw
 from resources.systems.odoo_kits import many2one
-from resources.systems.odoo_parcels import (
-    MOVE,
-    OPEN,
-    PICKING,
-    Parcels,
-    by_sku,
-    done_by_sku,
-    less,
-    moves_for,
-    raw,
-    shares_of,
-    units_of,
-)
+from resources.systems.odoo_parcels import MOVE, OPEN, PICKING, Parcels, raw
 from resources.systems.odoo_transfers import carry
+from resources.systems.odoo_units import by_sku, done_by_sku, less, moves_for, shares_of, units_of
 from resources.systems.roles import Payload
 
 OUTGOING: list[Any] = [
@@ -104,7 +93,7 @@ class Deliveries:
         if shelf is not None:
             stages = [sorted(stages[0], key=lambda parcel: parcel["from"] != shelf)]
         self._check_enough(delivery, parcels, stages, left)
-        parcel, units = _next(stages, left) or _given(stages[0], left, "demand")[0]
+        parcel, units = _next(stages, left) or _any(stages, left)
         self._carry(delivery, parcels, parcel, units, shelf)
 
     def _check_enough(
@@ -240,6 +229,11 @@ def _next(stages: list[Stage], left: Mapping[str, int]) -> Given | None:
             return given[0]
         left = short
     return None
+
+
+def _any(stages: list[Stage], left: Mapping[str, int]) -> Given:
+    """A parcel that can give something, whatever Odoo has reserved: the goods have left."""
+    return next(given for stage in stages for given in _given(stage, left, "demand"))
 
 
 def _given(stage: Stage, wanted: Mapping[str, int], of: str) -> list[Given]:

@@ -202,6 +202,8 @@ class Memos:
             if counter["ref"] != key:
                 self.session.write(MEMO, "write", [[counter["id"]], {"ref": key}])
             self.session.write(MEMO, "action_post", [[counter["id"]]])
+            if self._states([counter["id"]])[counter["id"]]["state"] != "posted":
+                raise self._unmoved()
         return int(counter["id"])
 
     def _let_reverse(self, memo: int, key: str, on: date) -> None:
@@ -285,17 +287,18 @@ class _Orders:
     def with_sale(self, order: int, line: Payload) -> Payload:
         """The line, tied to the only line of the order that sold its item.
 
-        Only where the order was invoiced: else Odoo would count the units as still to invoice.
+        Only units, and only where the order was invoiced: else Odoo would count what was never
+        given back as still to invoice.
         """
         sold = self._lines.get((order, line["product_id"]), [])
-        tied = sold if len(sold) == 1 and self.invoices(order) else []
+        tied = sold if len(sold) == 1 and line["is_sold"] and self.invoices(order) else []
         return _json(line) | ({"sale_line_ids": [[6, 0, tied]]} if tied else {})
 
 
 def _json(line: Payload) -> Payload:
     """A line as JSON-RPC takes it: Odoo reads numbers of few digits exactly as written."""
     return {
-        **line,
+        **{name: value for name, value in line.items() if name != "is_sold"},
         "quantity": float(line["quantity"]),
         "price_unit": float(line["price_unit"]),
         "tax_ids": [[6, 0, list(line["tax_ids"])]],

@@ -3,7 +3,7 @@ composed into one payload; which of them carry a mark of ours. What moves them i
 
 A composed parcel, numbers as exact text:
     id, name, state, kind (outgoing, incoming, internal), origin, date_done, write_date, carrier,
-    tracking, company, warehouse (its code), warehouse_id, from, to (ids of places),
+    tracking, company, made_by (ids), warehouse (its code), warehouse_id, from, to (ids of places),
     to_customer, from_customer, backorder_of, return_of (ids), return_of_name,
     mark (ours, with its part), ours (our key), order {id, name, reference},
     lines [{id, item, sku, contents [{product, per_unit}]}]  the order lines it serves,
@@ -15,7 +15,7 @@ it; the copy does not count: it is the mark of the parcel whose rest the backord
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,6 @@ from resources.systems.odoo_rpc import Session, batches
 from resources.systems.roles import Payload
 
 PICKING, MOVE, LINE, BOM_LINE = "stock.picking", "stock.move", "sale.order.line", "mrp.bom.line"
-ZERO = Decimal()
 OPEN = ("waiting", "confirmed", "partially_available", "assigned")
 PICKING_FIELDS = [
     "name",
@@ -41,6 +40,7 @@ PICKING_FIELDS = [
     "picking_type_id",
     "location_id",
     "location_dest_id",
+    "create_uid",
     "backorder_id",
     "return_id",
     "carrier_id",
@@ -129,6 +129,7 @@ class Parcels:
             "carrier": row["carrier_id"][1] if row.get("carrier_id") else None,
             "tracking": row.get("carrier_tracking_ref") or None,
             "company": many2one(row["company_id"]),
+            "made_by": many2one(row["create_uid"]),
             **kinds[many2one(row["picking_type_id"])],
             "from": many2one(row["location_id"]),
             "to": many2one(row["location_dest_id"]),
@@ -327,81 +328,3 @@ def _order_id(row: Payload, above: Mapping[int, Payload]) -> int:
     """The order of a parcel; a return may know it only through what it brings back."""
     came_from = above.get(many2one(row["return_id"]), {})
     return many2one(row["sale_id"]) or many2one(came_from.get("sale_id"))
-
-
-# Counting whole units of order lines
-
-
-def units_of(parcel: Payload, of: str, states: Collection[str]) -> dict[int, int]:
-    """Whole units by order line that the moves of some states show in `demand` or `quantity`.
-
-    Of a kit as many as its scarcest component allows.
-    """
-    counted: dict[tuple[int, int], Decimal] = defaultdict(Decimal)
-    for move in parcel["moves"]:
-        if move["state"] in states and move["line"]:
-            counted[move["line"], move["product"]] += move[of]
-    return {
-        line["id"]: min(
-            int(counted[line["id"], part["product"]] // part["per_unit"])
-            for part in line["contents"]
-        )
-        for line in parcel["lines"]
-    }
-
-
-def by_sku(parcel: Payload, units: Mapping[int, int]) -> dict[str, int]:
-    """Units by SKU of units by order line."""
-    found: dict[str, int] = defaultdict(int)
-    for line in parcel["lines"]:
-        if line["sku"] and units.get(line["id"]):
-            found[line["sku"]] += units[line["id"]]
-    return dict(found)
-
-
-def done_by_sku(parcels: Iterable[Payload]) -> dict[str, int]:
-    """Units by SKU that parcels moved."""
-    found: dict[str, int] = defaultdict(int)
-    for parcel in parcels:
-        for sku, units in by_sku(parcel, units_of(parcel, "quantity", ("done",))).items():
-            found[sku] += units
-    return dict(found)
-
-
-def shares_of(
-    parcel: Payload, wanted: Mapping[str, int], available: Mapping[int, int]
-) -> dict[int, int]:
-    """Units by order line that a parcel can give of what is wanted by SKU, in order of lines."""
-    left, given = dict(wanted), dict[int, int]()
-    for line in parcel["lines"]:
-        take = min(left.get(line["sku"], 0), available.get(line["id"], 0))
-        if take > 0:
-            given[line["id"]], left[line["sku"]] = take, left[line["sku"]] - take
-    return given
-
-
-def moves_for(
-    parcel: Payload, units: Mapping[int, int], room: Mapping[int, Decimal]
-) -> dict[int, Decimal]:
-    """Pieces by move for units by order line; `room` is what each move can take."""
-    given: dict[int, Decimal] = {}
-    for line in parcel["lines"]:
-        for part in line["contents"]:
-            left = units.get(line["id"], 0) * part["per_unit"]
-            for move in parcel["moves"]:
-                is_part = (move["line"], move["product"]) == (line["id"], part["product"])
-                if is_part and left > 0 and (take := min(left, room.get(move["id"], ZERO))) > 0:
-                    given[move["id"]], left = given.get(move["id"], ZERO) + take, left - take
-    return given
-
-
-def less(wanted: Mapping[str, int], had: Mapping[str, int]) -> dict[str, int]:
-    """What of the wanted is not there yet, by SKU."""
-    return {
-        sku: units - had.get(sku, 0) for sku, units in wanted.items() if units > had.get(sku, 0)
-    }
-
-
-def plain(number: Decimal) -> int | float:
-    """A quantity as JSON writes it; those of pieces are whole."""
-    return int(number) if number == number.to_integral_value() else float(number)

@@ -15,12 +15,10 @@ from typing import Any
 from resources.errors import ContractBroken, Missing, Refused, RemoteError, UnknownOutcome
 from resources.pages import Broken, Raw
 from resources.systems.odoo_kits import many2one
-from resources.systems.odoo_parcels import (
-    MOVE,
-    OPEN,
-    PICKING,
+from resources.systems.odoo_parcels import MOVE, OPEN, PICKING, Parcels
+from resources.systems.odoo_transfers import carry
+from resources.systems.odoo_units import (
     ZERO,
-    Parcels,
     by_sku,
     done_by_sku,
     less,
@@ -29,7 +27,6 @@ from resources.systems.odoo_parcels import (
     shares_of,
     units_of,
 )
-from resources.systems.odoo_transfers import carry
 from resources.systems.roles import Payload
 
 RETURN, RETURN_LINE, SCRAP = "stock.return.picking", "stock.return.picking.line", "stock.scrap"
@@ -128,7 +125,7 @@ class Returns:
             if units:
                 self._take_back(restock, parcels, part, units)
                 return True
-        return self._scrap(restock, parcels, targets)
+        return self._scrap(restock, parcels, targets) or self._tidy(restock, parcels)
 
     def _adoptable(self, restock: Payload, parcels: Parts) -> Payload | None:
         """A receipt that somebody else booked of what is still missing here."""
@@ -201,6 +198,17 @@ class Returns:
         if elsewhere:
             self.session.write(MOVE, "write", [elsewhere, {"location_dest_id": place}])
         carry(self.session, parcel, {move["id"]: move["demand"] for move in moves})
+
+    def _tidy(self, restock: Payload, parcels: Parts) -> bool:
+        """Call off what a wizard of ours left without need: its call may arrive twice."""
+        idle = [p for p in _returns(parcels) if _is_open(p) and p["ours"] in (None, restock["key"])]
+        if not idle:
+            return False
+        us = self.session.sign_in()
+        ids = [parcel["id"] for parcel in idle if parcel["made_by"] == us]
+        if ids:
+            self.session.write(PICKING, "action_cancel", [ids])
+        return bool(ids)
 
     # Places
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from resources.errors import Refused, UnknownOutcome
-from resources.systems.odoo_parcels import MOVE, OPEN, PICKING, plain
+from resources.systems.odoo_parcels import MOVE, OPEN, PICKING
 from resources.systems.odoo_rpc import Session
+from resources.systems.odoo_units import plain
 from resources.systems.roles import Payload
 
 WIZARD = "stock.backorder.confirmation"

@@ -3,13 +3,13 @@
 The receiver beside knows nothing of this module, nor of Dagster.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import dagster as dg
 
 from resources.wiring import Systems
 from sensors import pending
-from sensors.pending import Pending
+from sensors.pending import Fact, Pending
 
 
 def build(job_name: str, *, is_on: bool) -> list[dg.SensorDefinition]:
@@ -21,6 +21,7 @@ def build(job_name: str, *, is_on: bool) -> list[dg.SensorDefinition]:
             pending.arrived,
             seconds=1,
             is_on=is_on,
+            facts=[Fact.HINTS],
             description="Starts a run when deliveries wait to be followed or versions to be "
             "mapped; one at a time, with whatever is pending.",
         ),
@@ -30,6 +31,7 @@ def build(job_name: str, *, is_on: bool) -> list[dg.SensorDefinition]:
             pending.due,
             seconds=1,
             is_on=is_on,
+            facts=[Fact.WRITES],
             description="Starts a run when writes to a system are due that is neither paused nor "
             "away.",
         ),
@@ -45,6 +47,7 @@ def watching(
     is_on: bool,
     description: str,
     tags: Mapping[str, str] | None = None,
+    facts: Collection[Fact] = pending.ALL_FACTS,
 ) -> dg.SensorDefinition:
     """A sensor that starts `job_name` for the reasons a rule finds in what is pending."""
 
@@ -58,7 +61,7 @@ def watching(
     def watch(
         context: dg.SensorEvaluationContext, systems: dg.ResourceParam[Systems]
     ) -> dg.SkipReason | dg.RunRequest:
-        seen = pending.look(systems, job_name)
+        seen = pending.look(systems, job_name, facts)
         found = reasons(seen)
         if not found:
             return dg.SkipReason("a run is at work" if seen.is_running else "nothing to do")

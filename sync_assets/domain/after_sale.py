@@ -104,6 +104,40 @@ class ReturnLine:
         fates = self.restock_units + self.refurbish_units + self.write_off_units
         return self.received_units - fates
 
+    @property
+    def units(self) -> int:
+        """How many units it is about, announced or there."""
+        return max(self.requested_units, self.received_units)
+
+    def split(self, units: int) -> "tuple[ReturnLine, ReturnLine]":
+        """The first `units` and the rest; what became of them goes with the first ones."""
+        received = min(self.received_units, units)
+        restock = min(self.restock_units, received)
+        refurbish = min(self.refurbish_units, received - restock)
+        first = replace(
+            self,
+            requested_units=min(self.requested_units, units),
+            received_units=received,
+            restock_units=restock,
+            refurbish_units=refurbish,
+            write_off_units=min(self.write_off_units, received - restock - refurbish),
+        )
+        return first, self._with(first, -1)
+
+    def plus(self, other: "ReturnLine") -> "ReturnLine":
+        """Both lines as one."""
+        return self._with(other, 1)
+
+    def _with(self, other: "ReturnLine", sign: int) -> "ReturnLine":
+        return replace(
+            self,
+            requested_units=self.requested_units + sign * other.requested_units,
+            received_units=self.received_units + sign * other.received_units,
+            restock_units=self.restock_units + sign * other.restock_units,
+            refurbish_units=self.refurbish_units + sign * other.refurbish_units,
+            write_off_units=self.write_off_units + sign * other.write_off_units,
+        )
+
 
 @dataclass(frozen=True)
 class Return:

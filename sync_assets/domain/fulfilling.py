@@ -265,6 +265,8 @@ def _over_there(one: Standing) -> tuple[F, str] | None:
     if one.outcome == "cancelled":
         return F.CANCELLED, "the warehouse took it back"
     if one.wanted == 0:
+        if one.remote_state == "cancelled":
+            return F.CANCELLED, "the warehouse took it back"
         if one.outcome is None and not one.is_begun:
             return F.CANCELLED, "taken back before it was sent"
         if one.is_cancel_refused:

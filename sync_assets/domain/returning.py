@@ -4,7 +4,7 @@ The goods decide: what comes is received whatever was said before, and only mone
 agreed. A return ends when its goods are booked and its money is given back and credited.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -145,7 +145,7 @@ def _with_fate(case: Case, one: Return, line: ReturnLine) -> ReturnLine:
     if fate is None:
         return line
     name = FATES[fate]
-    return _with(line, {name: getattr(line, name) + line.open_units})
+    return line.plus(ReturnLine(0, None, line.sku, 0, **{name: line.open_units}))
 
 
 def _settle(case: Case, one: Return) -> None:
@@ -183,9 +183,9 @@ def _allotted(case: Case, one: Return) -> tuple[ReturnLine, ...]:
     for line in (line for line in one.lines if line.line_ref is not None):
         assert line.line_ref is not None
         fits = _room(case, one, line.line_ref, taken)
-        kept, over = split(line, min(fits, units_of(line)))
-        taken[line.line_ref] = taken.get(line.line_ref, 0) + units_of(kept)
-        found += [part for part in (kept, replace(over, line_ref=None)) if units_of(part)]
+        kept, over = line.split(min(fits, line.units))
+        taken[line.line_ref] = taken.get(line.line_ref, 0) + kept.units
+        found += [part for part in (kept, replace(over, line_ref=None)) if part.units]
     for line in (line for line in one.lines if line.line_ref is None):
         found += _lines_for(case, one, line, taken)
     merged = _merged(found)
@@ -199,11 +199,11 @@ def _lines_for(
     for sold in case.lines:
         if sold.kind != "product" or (sold.sku or "").casefold() != line.sku.casefold():
             continue
-        part, rest = split(rest, min(_room(case, one, sold.line_ref, taken), units_of(rest)))
-        if units_of(part):
-            taken[sold.line_ref] = taken.get(sold.line_ref, 0) + units_of(part)
+        part, rest = rest.split(min(_room(case, one, sold.line_ref, taken), rest.units))
+        if part.units:
+            taken[sold.line_ref] = taken.get(sold.line_ref, 0) + part.units
             yield replace(part, line_ref=sold.line_ref)
-    if units_of(rest):
+    if rest.units:
         yield rest
 
 
@@ -215,38 +215,13 @@ def _room(case: Case, one: Return, line_ref: str, taken: dict[str, int]) -> int:
     return max(sold.shipped_units - used, 0)
 
 
-def units_of(line: ReturnLine) -> int:
-    """How many units a line is about, announced or there."""
-    return max(line.requested_units, line.received_units)
-
-
-def split(line: ReturnLine, units: int) -> tuple[ReturnLine, ReturnLine]:
-    """A line in two: the first is about `units`, and takes what was received of them first."""
-    names = ("requested_units", "received_units")
-    first: dict[str, int] = {name: min(getattr(line, name), units) for name in names}
-    room = first["received_units"]
-    for name in FATES.values():
-        first[name] = min(getattr(line, name), room)
-        room -= first[name]
-    rest: dict[str, int] = {name: getattr(line, name) - count for name, count in first.items()}
-    return _with(line, first), _with(line, rest)
-
-
-def _with(line: ReturnLine, units: Mapping[str, int]) -> ReturnLine:
-    changed: ReturnLine = replace(line, **units)  # type: ignore[arg-type]
-    return changed
-
-
 def _merged(lines: list[ReturnLine]) -> list[ReturnLine]:
     """One line per order line and article."""
     found: dict[tuple[str | None, str], ReturnLine] = {}
     for line in lines:
         key = (line.line_ref, line.sku)
         held = found.get(key)
-        names = ("requested_units", "received_units", *FATES.values())
-        if held is not None:
-            line = _with(held, {n: getattr(held, n) + getattr(line, n) for n in names})
-        found[key] = line
+        found[key] = line if held is None else held.plus(line)
     return list(found.values())
 
 
@@ -264,10 +239,10 @@ def troubles(case: Case) -> Iterator[Trouble]:
             yield Trouble("return.inspection", one.ref, said, value)
         if one.state == R.LOST:
             yield Trouble("return.lost", one.ref, "it was sent back and did not arrive", value)
-        loose = {line.sku: units_of(line) for line in one.lines if line.line_ref is None}
+        loose = {line.sku: line.units for line in one.lines if line.line_ref is None}
         if loose and one.is_open:
-            units = ", ".join(f"{count} × {sku}" for sku, count in sorted(loose.items()))
-            said = f"more came than had left, or other goods: {units} are set aside"
+            goods = ", ".join(f"{count} × {sku}" for sku, count in sorted(loose.items()))
+            said = f"more came than had left, or other goods: {goods} are set aside"
             yield Trouble("return.too_many", one.ref, said)
         yield from _exchange_trouble(case, one)
 

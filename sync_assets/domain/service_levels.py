@@ -1,7 +1,6 @@
 """Service levels: what was promised, and whether it is kept, judged from facts.
 
-Pure: facts, promises and the moment in, levels out. A level is one entry of `LEVELS`. Shipment
-confirmation gets its own with the tables that hold its facts.
+Pure: facts, promises and the moment in, levels out. A level is one entry of `LEVELS`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +34,7 @@ class Promises:
     silent_after_minutes: float = 60
     backlog: float = 1000
     stock_freshness_minutes: float = 5
+    shipment_confirmation_hours: float = 24
 
 
 # ---------------------------------------------------------------- facts
@@ -104,6 +104,24 @@ class LateStock:
 
 
 @dataclass(frozen=True)
+class OpenRequest:
+    """A request to a warehouse that it has not shipped yet."""
+
+    fulfilment_ref: str
+    order_ref: str
+    system: str
+    released_at: datetime
+    #: When the warehouse said that it has it; none: it has not.
+    acknowledged_at: datetime | None = None
+    #: Within which it must have said so.
+    acknowledge_minutes: float = 60
+    ship_by_at: datetime | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    is_paused: bool = False
+
+
+@dataclass(frozen=True)
 class Facts:
     """What levels are judged from."""
 
@@ -113,6 +131,7 @@ class Facts:
     sources: Sequence[Source] = ()
     queues: Sequence[Queue] = ()
     stock: Sequence[LateStock] = ()
+    requests: Sequence[OpenRequest] = ()
 
 
 # ---------------------------------------------------------------- judgement
@@ -301,6 +320,39 @@ def _stock(facts: Facts, promises: Promises) -> Iterable[Case]:
         yield Case(one.key, waited, promises.stock_freshness_minutes, one.since_at, note=note)
 
 
+def _unacknowledged(facts: Facts, promises: Promises) -> Iterable[Case]:
+    """Requests a warehouse has not said a word about; its name stands in the note."""
+    for one in facts.requests:
+        if one.acknowledged_at is None:
+            yield Case(
+                one.fulfilment_ref,
+                _minutes(facts.at - one.released_at),
+                one.acknowledge_minutes,
+                one.released_at,
+                one.amount,
+                one.currency,
+                note=one.system,
+            )
+
+
+def _unshipped(facts: Facts, promises: Promises) -> Iterable[Case]:
+    """Requests that have not left, against what the policy promised for each."""
+    for one in facts.requests:
+        promised = one.ship_by_at - one.released_at if one.ship_by_at else None
+        hours = promises.shipment_confirmation_hours
+        if promised is not None:
+            hours = max(_minutes(promised) / 60, 1 / 60)
+        yield Case(
+            one.fulfilment_ref,
+            _minutes(facts.at - one.released_at) / 60,
+            hours,
+            one.released_at,
+            one.amount,
+            one.currency,
+            note=one.system,
+        )
+
+
 ORDER_ACCEPTANCE = ServiceLevel(
     "order_acceptance",
     "minutes",
@@ -357,4 +409,33 @@ STOCK_FRESHNESS = ServiceLevel(
     "Queues of stock with something waiting",
     "for longer than promised",
 )
-LEVELS = (ORDER_ACCEPTANCE, STOCK_FRESHNESS, SOURCE_SILENCE, BACKLOG, EXCEPTION_AGE)
+RELEASE_ACKNOWLEDGEMENT = ServiceLevel(
+    "release_acknowledgement",
+    "minutes",
+    "Every warehouse says within its time that it has what it was asked to ship, counted from the "
+    "release.",
+    lambda promises: 60.0,
+    _unacknowledged,
+    "No warehouse is asked for something it has not acknowledged",
+    "Releases not acknowledged",
+    "for longer than the warehouse may take",
+)
+SHIPMENT_CONFIRMATION = ServiceLevel(
+    "shipment_confirmation",
+    "hours",
+    "Every order leaves by the time its fulfilment policy promises, counted from the release.",
+    lambda promises: promises.shipment_confirmation_hours,
+    _unshipped,
+    "No order waits to be shipped",
+    "Requests waiting to be shipped",
+    "for longer than promised",
+)
+LEVELS = (
+    ORDER_ACCEPTANCE,
+    STOCK_FRESHNESS,
+    RELEASE_ACKNOWLEDGEMENT,
+    SHIPMENT_CONFIRMATION,
+    SOURCE_SILENCE,
+    BACKLOG,
+    EXCEPTION_AGE,
+)

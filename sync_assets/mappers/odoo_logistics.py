@@ -112,6 +112,7 @@ def shipment(payload: Payload) -> SeenShipment:
     try:
         state = _state(SHIPMENT_STATE, payload)
         numbers = _tracking(payload)
+        lines = tuple(_shipped_lines(payload, state, is_alone=len(numbers) == 1))
         return SeenShipment(
             remote_id=str(payload["id"]),
             number=payload["name"] or None,
@@ -120,8 +121,9 @@ def shipment(payload: Payload) -> SeenShipment:
             shipped_at=_moment(payload["date_done"]) if state == "shipped" else None,
             reference=_reference(payload),
             warehouse=payload["warehouse"] or "",
-            lines=tuple(_shipped_lines(payload, state, is_alone=len(numbers) == 1)),
+            lines=lines,
             parcels=tuple(SeenParcel(one, payload["carrier"] or "") for one in numbers),
+            cancelled=_counted((line.sku, line.units) for line in lines if state == "cancelled"),
         )
     except (KeyError, TypeError, ValueError, InvalidOperation) as fault:
         raise _unreadable("parcel", fault) from fault

@@ -86,7 +86,8 @@ def _lines(document: CreditMemo, known: _Known) -> Iterator[Payload]:
         taxes = [known.find("tax", name, "tax") for name in line.taxes]
         for quantity, price in _pieces(document, line, known):
             row = _row(line.item_id, line.description or line.item, quantity, price)
-            yield row | {"tax_ids": taxes, "sequence": 10 * place}
+            is_sold = line.order_line is not None and line.units > 0
+            yield row | {"tax_ids": taxes, "sequence": 10 * place, "is_sold": is_sold}
 
 
 def _pieces(document: CreditMemo, line: MemoLine, known: _Known) -> list[tuple[Decimal, Decimal]]:
@@ -109,6 +110,7 @@ def _row(item_id: int, name: str, quantity: Decimal, price: Decimal) -> Payload:
         # Empty, not absent: otherwise Odoo fills in the product's own taxes.
         "tax_ids": [],
         "sequence": 0,
+        "is_sold": False,  # whether it gives back units of a line of the order
     }
 
 

@@ -128,7 +128,7 @@ def _products(document: FulfilmentOrder) -> list[Payload]:
             "reference_id": sku,
             "name": names[sku],
             "quantity": count,
-            "unit_price": rounded(value[sku] / count, 4).normalize(),
+            "unit_price": rounded(value[sku] / count, 4),
         }
         for sku, count in units.items()
         if count

@@ -17,6 +17,7 @@ from sync_assets.ops import (
     catalog_commands,
     drift_commands,
     exceptions_commands,
+    fulfilment_commands,
     host,
     progress,
     purge_commands,
@@ -44,6 +45,8 @@ app = typer.Typer(
 app.add_typer(exceptions_commands.app, name="exceptions")
 app.add_typer(alerts_commands.app, name="alerts")
 app.add_typer(catalog_commands.app, name="catalog")
+app.add_typer(fulfilment_commands.app, name="fulfilments")
+app.add_typer(fulfilment_commands.parcels_app, name="parcels")
 app.add_typer(status_commands.app)
 app.add_typer(stock_commands.app)
 app.add_typer(drift_commands.app)

@@ -15,12 +15,12 @@ from sync_assets.domain.tracking import folded, parcel_ref
 #: More orders than these are not told at once.
 MOST = 20
 FORMS = (
-    *("our key of an order (us:1042)", "an order number", "a payment reference"),
-    *("our key of a request to a warehouse (us:1042:f1)", "a warehouse's order number or id"),
+    *("us:1042 (our key of an order)", "an order number", "a payment reference"),
+    *("us:1042:f1 (a request to a warehouse)", "the warehouse's number or id of it"),
     *("a shipment's number or id", "a tracking number, of a return too"),
-    *("our key of a return (us:1042:r1)", "the sender's reference of a return"),
-    *("our key of a refund (us:881)", "a shop's or provider's id of a refund"),
-    *("an ERP's number or id of an order, delivery or credit memo", "an exchange order"),
+    *("us:1042:r1 (a return)", "the sender's reference of it", "an exchange order"),
+    *("us:881 (a refund)", "the shop's or the provider's id of it"),
+    "the ERP's number or id of an order, a delivery or a credit memo",
 )
 #: What may be known by another system's id or number only: its name for people, by which kinds.
 RECEIPTS = {

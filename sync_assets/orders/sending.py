@@ -41,6 +41,10 @@ from sync_assets.orders.settling import Outcome, Sent, Settler, open_state
 from sync_assets.trouble import exceptional
 
 
+#: What this subject writes; others write to the same ERP.
+OPERATIONS = "sales_order."
+
+
 def send(
     systems: Systems,
     kind: str,
@@ -57,7 +61,7 @@ def send(
     with systems.erp(erp) as client:
         sender = Sender(systems, kind, erp, client, run_id, worker)
         limit = systems.settings.erps[erp].batch
-        while not sender.is_away and (batch := take(systems, erp, worker, limit)):
+        while not sender.is_away and (batch := take(systems, erp, worker, limit, OPERATIONS)):
             started = time.perf_counter()
             try:
                 sender.batch(batch, total)

@@ -1,4 +1,4 @@
-"""Refunds of the shops: read where an order tells of one we do not have, mapped to core, and noticed
+"""Refunds of the shops: read where an order tells of one we do not have, mapped, and noticed
 when a shop does not show one any more.
 
 No list, stamp or webhook of a shop tells of its refunds: orders do, with an id and an amount.

@@ -113,6 +113,49 @@ def _answer(seen: SeenFulfilment) -> Answer:
 
 
 @dataclass
+class FilesHand:
+    """Writes files for a warehouse that answers by files: what it says of them comes later."""
+
+    client: Warehouse
+
+    def is_there(self) -> bool:
+        """Whether its folders can be reached."""
+        return answers(self.client)
+
+    def attempt(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Write each request, or its taking back; the same one is the same file."""
+        self._cancel([one for one in outcomes.values() if one.action == "cancel"])
+        wanted = {key: one for key, one in outcomes.items() if one.action != "cancel"}
+        payloads = [
+            fulfilment_order(
+                "files",
+                FulfilmentOrder.model_validate(one.write.payload),
+                one.write.core_version,
+                "",
+            )
+            for one in wanted.values()
+        ]
+        for one in wanted.values():
+            one.begun = True
+        refused = self.client.put_fulfilments(payloads) if payloads else {}
+        for key, outcome in wanted.items():
+            if key in refused:
+                outcome.error = refused[key]
+            else:
+                outcome.state, outcome.answer = "done", Answer(state="waiting")
+
+    def _cancel(self, outcomes: list[Outcome]) -> None:
+        for one in outcomes:
+            one.begun = True
+        refused = self.client.cancel_fulfilments([one.key for one in outcomes]) if outcomes else {}
+        for one in outcomes:
+            if one.key in refused:
+                one.error = refused[one.key]
+            else:
+                one.state, one.answer, one.is_asked = "done", Answer(state="cancel_asked"), True
+
+
+@dataclass
 class OwnWarehouseHand:
     """Looks whether an ERP has planned the delivery of what it was sold; takes it back."""
 

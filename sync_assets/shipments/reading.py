@@ -229,7 +229,9 @@ def _track(
     rows: Sequence[Mapping[str, Any]],
     run_id: str | None,
 ) -> Tally:
-    answers = client.track([(row["tracking_number"], row["carrier"]) for row in rows])
+    answers = client.track(
+        [(row["tracking_number"], easypost.carrier_name(row["carrier"])) for row in rows]
+    )
     page: Page = [one for one in answers.values() if isinstance(one, Raw)]
     by_number = {row["tracking_number"]: row["parcel_ref"] for row in rows}
     reading = raw.Reading(carrier, "read_back", systems.now(), run_id)

@@ -10,6 +10,7 @@ from resources.wiring import Systems
 from sync_assets.shipments.hands import (
     CompletionHand,
     DeliveryHand,
+    FilesHand,
     NoticeHand,
     OwnWarehouseHand,
     WarehouseHand,
@@ -45,7 +46,8 @@ def _fulfilment_orders(
     said = systems.settings.warehouses[name]
     method = said.shipping_method if isinstance(said, ShipBobWarehouse) else ""
     with systems.warehouse(name) as client:
-        hand = WarehouseHand(client, kind, method)
+        files = FilesHand(client) if kind == "files" else None
+        hand = files or WarehouseHand(client, kind, method)
         return send(systems, thing, name, how, hand, run_id, say)
 
 

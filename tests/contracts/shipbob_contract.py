@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,14 @@ import httpx
 import pydantic
 import pytest
 
+import sync_assets.mappers.shipbob as mapper
 from resources.http import Manners, client
+from resources.pages import Broken, Raw
 from resources.sandbox.shipbob import ShipBobStandIn
 from resources.systems.bearer import BearerAuth
 from resources.systems.shipbob import ShipBob
+from sync_assets.domain.fulfilment import FulfilmentLine, FulfilmentOrder
+from sync_assets.domain.sales import Address
 
 FILE = (
     Path(__file__).resolve().parents[2].parent
@@ -25,6 +30,7 @@ FILE = (
     / "shipbob"
     / "openapi-2026-01.json"
 )
+HOUR, NOTHING = timedelta(hours=1), timedelta()
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -164,3 +170,42 @@ def over(
 def warehouse(standin: ShipBobStandIn, **options: Any) -> ShipBob:
     """The client before a stand-in, with the contract between them."""
     return over(checked(standin), **options)
+
+
+def ask(shipbob: ShipBob, key: str = "us:1042:f1", **units: int) -> None:
+    """Ask for units of articles, two shirts and a mug if nothing is said."""
+    lines = tuple(
+        FulfilmentLine(
+            key=f"{key}:{n}", sku=sku, description=sku, units=count, unit_amount=Decimal("9.90")
+        )
+        for n, (sku, count) in enumerate((units or {"TEE": 2, "MUG": 1}).items())
+    )
+    document = FulfilmentOrder(
+        key=key,
+        order_ref="us:1042",
+        store="us",
+        order_number="1042",
+        warehouse="8",
+        placed_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
+        currency="USD",
+        ship_to=Address(name="Ada Field", street="12 Mill Lane", city="Albany", country="US"),
+        lines=lines,
+    )
+    body = mapper.fulfilment_order(document, shipping_method="Standard")
+    assert shipbob.put_fulfilments([body]) == {}
+
+
+def asked(**options: Any) -> tuple[ShipBobStandIn, ShipBob, Clock]:
+    """An account that was asked for two shirts and a mug."""
+    clock = Clock()
+    standin = account(now=clock, **options)
+    shipbob = warehouse(standin)
+    ask(shipbob)
+    clock.tick(60)
+    return standin, shipbob, clock
+
+
+def raws(pages: Iterable[list[Raw | Broken]]) -> list[Raw]:
+    found = [one for page in pages for one in page]
+    assert all(isinstance(one, Raw) for one in found)
+    return [one for one in found if isinstance(one, Raw)]

@@ -10,9 +10,10 @@ from odoo_kills import killed_everywhere
 from odoo_shelf import Shelf
 from test_odoo_catalog_client import odoo
 
-from resources.errors import Missing, Refused
+from resources.errors import Missing, Refused, UnknownOutcome
 from resources.pages import Raw
 from resources.sandbox import odoo_server
+from resources.sandbox.faults import Fault, Trouble
 from resources.systems.odoo import Odoo
 from sync_assets.domain.fulfilment import Delivery, DeliveryLine
 from sync_assets.mappers import odoo_logistics as mapper
@@ -229,6 +230,24 @@ def test_a_question_nobody_foresaw_goes_to_a_person(
 
 
 # Broken off anywhere
+
+
+@pytest.mark.parametrize("step", ["picking.write", "move.write", "button_validate", "process"])
+def test_a_lost_answer_is_unknown_and_the_next_call_finishes(shelf: Shelf, step: str) -> None:
+    erp, wanted = odoo(shelf), delivery(sell(shelf, "us:1", MUG=3), MUG=1)
+    shelf.erp.faults.plan(Fault(Trouble.CUT_AFTER, step))
+    with pytest.raises(UnknownOutcome):
+        erp.put_deliveries([wanted])
+    assert erp.put_deliveries([wanted]) == {}
+    assert on_hand(shelf, "MUG") == 4
+
+
+def test_calls_that_arrive_twice_move_the_goods_once(shelf: Shelf) -> None:
+    erp, wanted = odoo(shelf), delivery(sell(shelf, "us:1", MUG=3), MUG=1)
+    shelf.erp.faults.plan(Fault(Trouble.TWICE, "stock.", times=99))
+    assert erp.put_deliveries([wanted]) == {}
+    assert on_hand(shelf, "MUG") == 4
+    assert [one[:2] for one in seen(shelf)] == [("done", {"MUG": 1}), ("assigned", {"MUG": 2})]
 
 
 @pytest.mark.parametrize("version", [18, 19])

@@ -153,7 +153,7 @@ def test_a_repeated_call_makes_no_second_memo_and_no_second_line(shelf: Shelf) -
 def test_the_one_posted_invoice_is_what_the_memo_takes_back(shelf: Shelf) -> None:
     erp, order = odoo(shelf), sell(shelf, "us:1", MUG=2)
     invoice = shelf.erp.invoice("us:1")
-    put(erp, document(order, line(shelf, "19.98", units="2")))
+    put(erp, document(order, line(shelf, "19.98", units="2", order_line="us:1:product:1")))
     assert kept(shelf)[0]["reverses"] == invoice
     [sold] = shelf.call("sale.order.line", "search_read", [["order_id", "=", order]])
     assert sold["qty_invoiced"] == 0
@@ -164,9 +164,17 @@ def test_the_one_posted_invoice_is_what_the_memo_takes_back(shelf: Shelf) -> Non
 
 def test_an_order_that_was_never_invoiced_is_not_counted_as_invoiced(shelf: Shelf) -> None:
     order = sell(shelf, "us:1", MUG=2)
-    put(odoo(shelf), taxed(shelf, order))
+    put(odoo(shelf), document(order, line(shelf, "9.99", order_line="us:1:product:1")))
     [sold] = shelf.call("sale.order.line", "search_read", [["order_id", "=", order]])
     assert sold["qty_invoiced"] == 0
+
+
+def test_money_given_back_for_goods_that_stay_is_no_unit_to_invoice_again(shelf: Shelf) -> None:
+    order = sell(shelf, "us:1", MUG=2)
+    shelf.erp.invoice("us:1")
+    put(odoo(shelf), document(order, line(shelf, "1.00", units="0", order_line="us:1:product:1")))
+    [sold] = shelf.call("sale.order.line", "search_read", [["order_id", "=", order]])
+    assert (sold["qty_invoiced"], sold["qty_to_invoice"]) == (2, 0)
 
 
 def test_of_several_invoices_none_is_taken_for_the_one(shelf: Shelf) -> None:

@@ -11,7 +11,8 @@ from odoo_shelf import Shelf
 from test_odoo_catalog_client import odoo
 from test_odoo_deliveries import sell
 
-from resources.errors import Missing, RemoteError
+from resources.errors import Missing, RemoteError, UnknownOutcome
+from resources.sandbox.faults import Fault, Trouble
 from resources.systems.odoo import Odoo
 from sync_assets.domain.returns import Restock, RestockLine
 from sync_assets.mappers import odoo_logistics as mapper
@@ -219,6 +220,39 @@ def test_scrapping_more_than_the_shelf_holds_is_for_a_person(shelf: Shelf) -> No
 
 
 # Broken off anywhere
+
+
+def test_calls_that_arrive_twice_book_the_goods_once_and_leave_nothing_open(shelf: Shelf) -> None:
+    erp, wanted = client(shelf), restock(shipped(shelf, MUG=3), MUG=(1, 0, 1))
+    for model in ("return.picking", "picking", "move"):
+        shelf.erp.faults.plan(Fault(Trouble.TWICE, f"stock.{model}.", times=99))
+    assert erp.put_restocks([wanted]) == {}
+    assert sorted(one[0] for one in back(shelf)) == ["cancel", "done"]
+    assert level(shelf, "MUG") == (3, 0, 0)
+    assert scraps(shelf) == [("MUG", "done", 1)]
+
+
+def test_a_return_that_a_person_prepared_is_carried_out_and_no_other_is_made(shelf: Shelf) -> None:
+    order = shipped(shelf, MUG=3)
+    [sent] = shelf.found("stock.picking", ["sale_id", "=", order])
+    at = {"active_model": "stock.picking", "active_id": sent, "active_ids": [sent]}
+    wizard = shelf.call("stock.return.picking", "create", {"picking_id": sent}, context=at)
+    [row] = shelf.found("stock.return.picking.line", ["wizard_id", "=", wizard])
+    shelf.call("stock.return.picking.line", "write", [row], {"quantity": 2})
+    shelf.call("stock.return.picking", "action_create_returns", [wizard], context=at)
+    assert client(shelf).put_restocks([restock(order, MUG=(2, 0, 0))]) == {}
+    assert back(shelf) == [("done", {"MUG": 2}, "US1/Stock")]
+
+
+@pytest.mark.parametrize("step", ["action_create_returns", "button_validate", "scrap.create"])
+def test_a_lost_answer_is_unknown_and_the_next_call_finishes(shelf: Shelf, step: str) -> None:
+    erp, wanted = client(shelf), restock(shipped(shelf, MUG=3), MUG=(1, 1, 1))
+    shelf.erp.faults.plan(Fault(Trouble.CUT_AFTER, step))
+    with pytest.raises(UnknownOutcome):
+        erp.put_restocks([wanted])
+    assert erp.put_restocks([wanted]) == {}
+    assert level(shelf, "MUG") == (4, 1, 0)
+    assert scraps(shelf) == [("MUG", "done", 1)]
 
 
 @pytest.mark.parametrize("version", [18, 19])

@@ -346,6 +346,18 @@ def test_a_cancelled_reference_is_used_up_and_no_second_order_is_made() -> None:
     assert standin.count() == 1
 
 
+def test_an_order_of_another_channel_is_none_of_ours_though_its_reference_is_taken() -> None:
+    standin = account()
+    shipbob = warehouse(standin)
+    standin.orders.add(plain(), channel_id=1)
+
+    refused = shipbob.put_fulfilments([wanted()])
+
+    assert shipbob.fulfilments(["us:1042:f1"]) == {}
+    assert refused["us:1042:f1"].code == "422"
+    assert standin.count() == 1
+
+
 def test_many_keys_are_looked_up_in_batches() -> None:
     standin = account()
     shipbob = warehouse(standin)

@@ -30,7 +30,4 @@ def test_an_accepted_order_is_released_acknowledged_shipped_and_told(ship: Shipp
         "MUG": {"ordered": 1, "shipped": 1},
     }
     ship.run()
-    print(ship.order(ref)["status"], ship.order(ref)["meta_data"])
-    print(ship.world.rows("select * from receipt.deliveries"))
-    print(ship.world.rows("select code, message from ops.exception where state='open'"))
     assert ship.order(ref)["status"] == "completed"

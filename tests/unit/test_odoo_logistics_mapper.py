@@ -110,6 +110,7 @@ def test_a_parcel_that_has_not_left_shows_what_is_asked_for(word: str, state: st
     told = mapper.shipment(parcel(asked, state=word, date_done=None, tracking=None))
     assert (told.state, told.shipped_at, told.parcels) == (state, None, ())
     assert told.lines == (SeenLine(sku="MUG", units=3),)
+    assert told.cancelled == ({"MUG": 3} if state == "cancelled" else {})
 
 
 def test_which_of_several_parcels_a_line_lies_in_is_not_guessed() -> None:

@@ -66,6 +66,7 @@ def test_a_memo_becomes_a_head_and_lines() -> None:
                 "price_unit": "9.99",
                 "tax_ids": [31],
                 "sequence": 10,
+                "is_sold": False,
             }
         ],
     }
@@ -84,6 +85,12 @@ def test_a_tax_contained_in_the_price_gets_the_gross() -> None:
 def test_money_without_units_is_one_unit() -> None:
     [row] = mapper.credit_memo(memo(line("2.50", units="0", kind="amount")), REFS)["lines"]
     assert (row["quantity"], row["price_unit"]) == ("1", "2.50")
+
+
+def test_only_units_of_an_order_line_are_given_back_as_sold() -> None:
+    lines = (line("1.00", order_line="l"), line("1.00", units="0", order_line="l"), line("1.00"))
+    rows = mapper.credit_memo(memo(*lines), REFS)["lines"]
+    assert [row["is_sold"] for row in rows] == [True, False, False]
 
 
 def test_dinars_keep_their_three_digits() -> None:
@@ -128,6 +135,7 @@ def test_the_rounding_line_is_untaxed_and_last() -> None:
         "price_unit": "-0.01",
         "tax_ids": [],
         "sequence": 30,
+        "is_sold": False,
     }
 
 
