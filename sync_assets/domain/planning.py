@@ -246,6 +246,8 @@ class Action(StrEnum):
 
     CREATE = "create"
     CANCEL = "cancel"
+    #: A warehouse is asked first whether it can still be called back.
+    WAIT = "wait"
     NONE = "none"
     CONFLICT = "conflict"
 
@@ -256,6 +258,10 @@ class Seen:
 
     outcome: str | None = None  # accepted, cancelled, refused; None: nothing yet
     wanted_hash: str | None = None
+    #: Something of it has left a warehouse.
+    has_left: bool = False
+    #: A warehouse that is not the ERP's own may still ship it.
+    may_leave: bool = False
 
 
 #: Our states in which a confirmed order must not go out.
@@ -266,6 +272,10 @@ def next_action(order: Row, route: Route, seen: Seen, wanted: str | None) -> tup
     """What to do about one order, and why in a few words."""
     state = OrderState(order["state"])
     if seen.outcome == "accepted":
+        if state in ENDED and seen.has_left:
+            return Action.NONE, f"the shop says {state}, and part of it has left: it is returned"
+        if state in ENDED and seen.may_leave:
+            return Action.WAIT, f"the shop says {state}; its warehouse is asked first"
         if state in ENDED:
             return Action.CANCEL, f"the shop says {state}"
         if wanted is not None and wanted != seen.wanted_hash:

@@ -1,5 +1,5 @@
-"""`sync-assets fulfilments` and `parcels`: what warehouses were asked, where parcels are, and what a
-person may do about it.
+"""`sync-assets fulfilments` and `parcels`: what warehouses were asked, where parcels are, and what
+a person may do about it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -107,8 +107,8 @@ def hold(
         row = _known(connection, fulfilment_ref)
         if row["state"] not in ("planned", "held"):
             raise NotPossible(
-                f"{fulfilment_ref} is {row['state']}: the warehouse knows of it. Cancel the order in "
-                "the shop, or ask the warehouse."
+                f"{fulfilment_ref} is {row['state']}: the warehouse knows of it. Cancel the order "
+                "in the shop, or ask the warehouse."
             )
         now = utc_now()
         found = exceptional(
@@ -175,7 +175,8 @@ def replan(
 def _known(connection: Connection, fulfilment_ref: str) -> dict[str, Any]:
     rows = read_rows(
         connection,
-        "select order_ref, state from core.fulfilment_orders where fulfilment_ref = :ref for update",
+        "select order_ref, state from core.fulfilment_orders where fulfilment_ref = :ref "
+        "for update",
         ref=fulfilment_ref,
     )
     if not rows:
@@ -241,7 +242,8 @@ def words(demo: Demo = False, as_json: AsJson = False) -> None:
         rows = read_rows(
             connection,
             "select carrier, code, words, count(*) as events, max(happened_at) as last_at "
-            "from core.tracking_events where not is_known group by 1, 2, 3 order by 4 desc, 1, 2, 3",
+            "from core.tracking_events where not is_known group by 1, 2, 3 "
+            "order by 4 desc, 1, 2, 3",
         )
     answer({"words": rows}, as_json, lambda v: _tell_words(v["words"]))
     if rows:

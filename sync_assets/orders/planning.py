@@ -6,7 +6,7 @@ the difference down. Nothing is sent here.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -344,6 +344,7 @@ def _seen(
     keys = [shop.ref for shop in shops]
     ended = [shop.ref for shop in shops if shop.order["state"] in planning.ENDED]
     begun = dict.fromkeys(outbox.begun(connection, erp, ended), Seen("accepted"))
+    goods = {row["order_ref"]: row for row in read_rows(connection, _GOODS, erp=erp, keys=ended)}
     rows = read_rows(
         connection,
         f"select order_ref, outcome, wanted_hash from receipt.{kind}__sales_orders "  # noqa: S608
@@ -351,7 +352,26 @@ def _seen(
         erp=erp,
         k=keys,
     )
-    return begun | {row["order_ref"]: Seen(row["outcome"], row["wanted_hash"]) for row in rows}
+    seen = begun | {row["order_ref"]: Seen(row["outcome"], row["wanted_hash"]) for row in rows}
+    return {ref: replace(one, **_goods(goods, ref)) for ref, one in seen.items()}
+
+
+def _goods(goods: Mapping[str, Mapping[str, Any]], ref: str) -> dict[str, bool]:
+    """What is known of an order's goods."""
+    row = goods.get(ref, {})
+    return {"has_left": bool(row.get("has_left")), "may_leave": bool(row.get("may_leave"))}
+
+
+#: What of ended orders has left, or may still leave a warehouse that is not the ERP's own.
+_GOODS = """
+select k.key as order_ref,
+    exists (select from core.order_line_progress p
+        where p.order_ref = k.key and p.shipped_units > 0) as has_left,
+    exists (select from core.fulfilment_orders f where f.order_ref = k.key and f.system <> :erp
+        and f.state in ('released', 'acknowledged', 'part_shipped', 'cancel_requested'))
+        as may_leave
+from unnest(cast(:keys as text[])) as k (key)
+"""
 
 
 def _unplan(connection: Connection, kind: str, erp: str, keys: list[str], now: datetime) -> None:

@@ -11,6 +11,9 @@ create index tryton_receipts_by_number on receipt.tryton__sales_orders (remote_n
 create index orders_by_id on core.orders (order_id);
 create index shipments_by_remote_id on core.shipments (substr(shipment_ref, length(system) + 2));
 create index returns_by_sender on core.returns (sender_ref) where sender_ref is not null;
+-- A sender's reference is kept behind its name: "desk:RMA-5".
+create index returns_by_senders_id on core.returns (substr(sender_ref, strpos(sender_ref, ':') + 1))
+    where sender_ref is not null;
 create index returns_by_exchange on core.returns (exchange_order_ref)
     where exchange_order_ref is not null;
 -- As parcels are compared, however somebody wrote the number.

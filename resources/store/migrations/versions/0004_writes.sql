@@ -235,3 +235,11 @@ create trigger moved_parcels_go_on after update of state on core.parcels
 insert into ops.stale (queue, key, since)
 select q.queue, o.order_ref, now()
 from core.orders o cross join (values ('fulfilment'), ('after_sale')) q (queue);
+
+-- An order that ended in its shop waits for its warehouse before the ERP hears of it.
+alter table plan.odoo__sales_orders drop constraint plan_action_is_known;
+alter table plan.odoo__sales_orders add constraint plan_action_is_known
+    check (action in ('create', 'change', 'cancel', 'wait', 'none', 'conflict'));
+alter table plan.tryton__sales_orders drop constraint plan_action_is_known;
+alter table plan.tryton__sales_orders add constraint plan_action_is_known
+    check (action in ('create', 'change', 'cancel', 'wait', 'none', 'conflict'));
