@@ -44,7 +44,7 @@ SERVER = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
-    "max_wal_size": "512MB",
+    "max_wal_size": "256MB",
     "autovacuum": "off",
     "maintenance_work_mem": "512MB",
 }

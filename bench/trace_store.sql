@@ -12,6 +12,7 @@ select n, s.store, (1000 + n / 3)::text as id, s.store || ':' || (1000 + n / 3) 
        n % 20 = 1 as is_returned, n % 20 = 1 or n % 50 = 2 as is_refunded,
        case when n % 4 < 3 then 'north:' else 'south:' end || (7000000 + n) as shipment,
        '1Z' || lpad(n::text, 16, '0') as tracking,
+       left(md5(s.store || n), 16) as hash, left(md5(n::text), 16) as correlation,
        n > {orders} / 2 as is_kept,
        timestamptz '2026-11-01 00:00+00' - ({orders} - n) * interval '30 seconds' as at
 from generate_series(1, {orders}) n
@@ -20,9 +21,9 @@ cross join lateral (select (array['us', 'uk', 'de'])[1 + n % 3] as store) s;
 insert into raw.woocommerce__orders (source, resource_id, changed_at, content_hash, payload, via,
     received_at, run_id, correlation_id, mapped_at)
 select store, id, at + v * interval '1 hour', decode(md5(ref || v), 'hex'),
-       json_build_object('id', n, 'number', id, 'filler', repeat(md5(n::text), 5)),
+       json_build_object('id', n, 'number', id, 'filler', repeat(md5(n::text), 2)),
        case v when 0 then 'webhook' else 'delta' end, at + v * interval '1 hour' + interval '5 s',
-       'run-' || n / 100, md5(n::text), at + v * interval '1 hour' + interval '9 s'
+       'run-' || n / 100, correlation, at + v * interval '1 hour' + interval '9 s'
 from public.bench_orders cross join generate_series(0, 1) v where v = 0 or n % 4 = 0;
 
 insert into core.orders (order_ref, store, order_id, order_number, state, shop_status, currency,
@@ -43,7 +44,7 @@ insert into core.order_line_progress (order_ref, line_ref, sku, ordered_units, c
     requested_units, shipped_units, delivered_units, returned_units, refunded_units)
 select ref, ref || ':product:' || l, 'SKU-' || (n * 7 + l) % 20000, l, 0, is_asked::int * l,
        is_shipped::int * l, is_delivered::int * l, is_returned::int * l, is_refunded::int * l
-from public.bench_orders cross join generate_series(1, 2) l where n % 10 < 7;
+from public.bench_orders cross join generate_series(1, 2) l where is_asked;
 
 insert into core.order_changes (order_ref, raw_version, changed_at, field, before, after, run_id)
 select ref, {orders} + n, at + interval '1 hour', 'state', 'pending_payment', 'paid', 'run-1'
@@ -51,28 +52,28 @@ from public.bench_orders where n % 4 = 0;
 
 insert into plan.odoo__sales_orders (system, order_ref, action, reason, wanted_hash, core_version,
     amount, currency, planned_at, run_id)
-select erp, ref, 'create', 'paid, and not there yet', md5(ref), n, 39.11, 'USD',
+select erp, ref, 'create', 'paid, and not there yet', hash, n, 39.11, 'USD',
        at + interval '10 s', 'run-' || n / 100
 from public.bench_orders where erp = 'odoo';
 
 insert into plan.tryton__sales_orders (system, order_ref, action, reason, wanted_hash, core_version,
     amount, currency, planned_at, run_id)
-select erp, ref, 'create', 'paid, and not there yet', md5(ref), n, 39.11, 'USD',
+select erp, ref, 'create', 'paid, and not there yet', hash, n, 39.11, 'USD',
        at + interval '10 s', 'run-' || n / 100
 from public.bench_orders where erp = 'tryton';
 
 insert into receipt.odoo__sales_orders (system, order_ref, outcome, remote_id, remote_number,
     remote_state, total_amount, currency, wanted_hash, core_version, attempts, answered_at,
     correlation_id, run_id)
-select erp, ref, 'accepted', n, 'S' || lpad(n::text, 7, '0'), 'sale', 39.11, 'USD', md5(ref), n, 1,
-       at + interval '12 s', md5(n::text), 'run-' || n / 100
+select erp, ref, 'accepted', n, 'S' || lpad(n::text, 7, '0'), 'sale', 39.11, 'USD', hash, n, 1,
+       at + interval '12 s', correlation, 'run-' || n / 100
 from public.bench_orders where erp = 'odoo';
 
 insert into receipt.tryton__sales_orders (system, order_ref, outcome, remote_id, remote_number,
     remote_state, total_amount, currency, wanted_hash, core_version, attempts, answered_at,
     correlation_id, run_id)
-select erp, ref, 'accepted', n, 'T' || n, 'processing', 39.11, 'USD', md5(ref), n, 1,
-       at + interval '12 s', md5(n::text), 'run-' || n / 100
+select erp, ref, 'accepted', n, 'T' || n, 'processing', 39.11, 'USD', hash, n, 1,
+       at + interval '12 s', correlation, 'run-' || n / 100
 from public.bench_orders where erp = 'tryton';
 
 insert into core.ref (our_ref, kind, system, remote_kind, remote_id, remote_number, first_seen_at)
@@ -85,16 +86,16 @@ from public.bench_orders where is_asked;
 
 insert into ops.outbox (system, operation, thing_ref, business_key, wanted_hash, core_version, lane,
     state, attempts, due_at, correlation_id, created_at, updated_at)
-select erp, 'sales_order.create', ref, 'sales_order.create:' || ref, md5(ref), n, 2, 'done', 1,
-       at, md5(n::text), at, at
+select erp, 'sales_order.create', ref, 'sales_order.create:' || ref, hash, n, 2, 'done', 1,
+       at, correlation, at, at
 from public.bench_orders where is_kept
 union all
-select place, 'fulfilment.create', ref || ':f1', 'fulfilment.create:' || ref || ':f1', md5(ref), n,
-       3, 'done', 1, at, md5(n::text), at, at
+select place, 'fulfilment.create', ref || ':f1', 'fulfilment.create:' || ref || ':f1', hash, n,
+       3, 'done', 1, at, correlation, at, at
 from public.bench_orders where is_asked and is_kept
 union all
 select w.system, w.operation, shipment || '/' || ref, w.operation || ':' || shipment || '/' || ref,
-       md5(ref), n, 3, 'done', 1, at, md5(n::text), at, at
+       hash, n, 3, 'done', 1, at, correlation, at, at
 from public.bench_orders
 cross join lateral (values (erp, 'delivery.create'), (store, 'notice.create')) w (system, operation)
 where is_shipped and is_kept;
@@ -112,23 +113,23 @@ from public.bench_orders cross join generate_series(1, 2) l where is_asked;
 
 insert into plan.http__fulfilment_orders (system, key, order_ref, action, reason, wanted_hash,
     core_version, planned_at, run_id)
-select place, ref || ':f1', ref, 'create', 'released', md5(ref), n, at + interval '15 min', 'run-1'
+select place, ref || ':f1', ref, 'create', 'released', hash, n, at + interval '15 min', 'run-1'
 from public.bench_orders where is_asked and place = 'north';
 
 insert into plan.files__fulfilment_orders (system, key, order_ref, action, reason, wanted_hash,
     core_version, planned_at, run_id)
-select place, ref || ':f1', ref, 'create', 'released', md5(ref), n, at + interval '15 min', 'run-1'
+select place, ref || ':f1', ref, 'create', 'released', hash, n, at + interval '15 min', 'run-1'
 from public.bench_orders where is_asked and place = 'south';
 
 insert into receipt.http__fulfilment_orders (system, key, order_ref, outcome, remote_id,
     remote_number, remote_state, wanted_hash, core_version, attempts, answered_at, payload, run_id)
-select place, ref || ':f1', ref, 'accepted', 'w' || n, 'WO-' || n, 'acknowledged', md5(ref), n, 1,
+select place, ref || ':f1', ref, 'accepted', 'w' || n, 'WO-' || n, 'acknowledged', hash, n, 1,
        at + interval '16 min', '{}', 'run-1'
 from public.bench_orders where is_asked and place = 'north';
 
 insert into receipt.files__fulfilment_orders (system, key, order_ref, outcome, remote_id,
     remote_number, remote_state, wanted_hash, core_version, attempts, answered_at, payload, run_id)
-select place, ref || ':f1', ref, 'accepted', 'w' || n, 'WO-' || n, 'acknowledged', md5(ref), n, 1,
+select place, ref || ':f1', ref, 'accepted', 'w' || n, 'WO-' || n, 'acknowledged', hash, n, 1,
        at + interval '16 min', '{}', 'run-1'
 from public.bench_orders where is_asked and place = 'south';
 
@@ -169,20 +170,20 @@ from public.bench_orders where is_shipped and place = 'north';
 
 insert into plan.odoo__deliveries (system, key, order_ref, action, reason, wanted_hash,
     core_version, planned_at, run_id)
-select erp, shipment || '/' || ref, ref, 'create', 'it left', md5(ref), n, at, 'run-1'
+select erp, shipment || '/' || ref, ref, 'create', 'it left', hash, n, at, 'run-1'
 from public.bench_orders where is_shipped;
 
 insert into receipt.odoo__deliveries (system, key, order_ref, outcome, remote_id, remote_number,
     remote_state, wanted_hash, core_version, attempts, answered_at, payload, run_id)
 select erp, shipment || '/' || ref, ref, 'accepted', (3000000 + n)::text, 'WH/OUT/' || n, 'done',
-       md5(ref), n, 1, at + interval '3 hours', jsonb_build_object('journal', 'STJ/2026/' || n),
+       hash, n, 1, at + interval '3 hours', jsonb_build_object('journal', 'STJ/2026/' || n),
        'run-1'
 from public.bench_orders where is_shipped;
 
 -- A notice does not name its order: only its key leads there.
 insert into receipt.woocommerce__notices (system, key, outcome, remote_id, wanted_hash,
     core_version, attempts, answered_at, payload, run_id)
-select store, shipment || '/' || ref, 'accepted', (9000000 + n)::text, md5(ref), n, 1,
+select store, shipment || '/' || ref, 'accepted', (9000000 + n)::text, hash, n, 1,
        at + interval '3 hours', '{}', 'run-1'
 from public.bench_orders where is_shipped;
 
@@ -191,7 +192,7 @@ insert into core.returns (return_ref, order_ref, store, source, state, state_at,
     received_at, run_id)
 select ref || ':r1', ref, store, 'request', 'closed', at + interval '9 days', 'too small',
        n % 100 = 1, case when n % 100 = 1 then store || ':' || (1000 + n / 3 + 1) end, place,
-       '1ZR' || lpad(n::text, 15, '0'), 'RMA-' || n, at + interval '5 days',
+       '1ZR' || lpad(n::text, 15, '0'), 'desk:RMA-' || n, at + interval '5 days',
        at + interval '8 days', 'run-1'
 from public.bench_orders where is_returned;
 
@@ -227,7 +228,7 @@ insert into receipt.odoo__credit_memos (system, key, order_ref, outcome, remote_
     remote_state, amount, currency, wanted_hash, core_version, attempts, answered_at, payload,
     run_id)
 select erp, store || ':' || (5000000 + n), ref, 'accepted', (6000000 + n)::text,
-       'RINV/2026/' || n, 'posted', 10, 'USD', md5(ref), n, 1, at + interval '10 days',
+       'RINV/2026/' || n, 'posted', 10, 'USD', hash, n, 1, at + interval '10 days',
        jsonb_build_object('journal', 'MISC/2026/' || n), 'run-1'
 from public.bench_orders where is_refunded;
 

@@ -73,14 +73,24 @@ class PolicyFile(Generic[P]):
         self.must_fit(found, settings)
         return found
 
-    def in_force(self, systems: Systems, connection: Connection) -> P:
-        """The policy now: the file, else the last good one, else what the configuration implies."""
+    def in_force(
+        self,
+        systems: Systems,
+        connection: Connection,
+        must_suit: Callable[[P], None] = lambda policy: None,
+    ) -> P:
+        """The policy now: the file, else the last good one, else what the configuration implies.
+
+        `must_suit`: whether it fits what else is in force; raises PolicyError.
+        """
         settings, fault = systems.settings, None
         try:
             read = self.from_file(settings)
+            if read:
+                must_suit(read[0])
         except PolicyError as mistake:
             fault, read = str(mistake), None
-            found = self._last_good(connection, settings) or self.implied(settings)
+            found = self._last_good(connection, settings, must_suit) or self.implied(settings)
         else:
             found = read[0] if read else self.implied(settings)
         if read:
@@ -103,16 +113,22 @@ class PolicyFile(Generic[P]):
             {"name": self.name, "hash": digest, "body": body, "now": systems.now()},
         )
 
-    def _last_good(self, connection: Connection, settings: Settings) -> P | None:
+    def _last_good(
+        self, connection: Connection, settings: Settings, must_suit: Callable[[P], None]
+    ) -> P | None:
         rows = read_rows(
             connection,
             "select body from core.policies where name = :name order by applied_at desc limit 1",
             name=self.name,
         )
+        if not rows:
+            return None
         try:
-            return self.of(str(rows[0]["body"]), settings) if rows else None
+            found = self.of(str(rows[0]["body"]), settings)
+            must_suit(found)
         except PolicyError:  # the configuration no longer has what it names
             return None
+        return found
 
     def _tell(self, connection: Connection, systems: Systems, fault: str | None) -> None:
         levels = systems.settings.service_levels

@@ -2,6 +2,7 @@
 of the subject shipments as plain calls.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,15 @@ import yaml
 from sqlalchemy import Engine
 
 from resources import settings
+from resources.errors import RemoteError
 from resources.sandbox.easypost import EasyPostStandIn
 from resources.sandbox.warehouse import WarehouseStandIn
+from resources.store import inbox
+from resources.store.engine import connected
+from sensors.webhooks.signatures import Genuine, sender_of
 from sync_assets.catalog import mapping as item_mapping
+from sync_assets.reading import Tally, each_source
+from sync_assets.returns import refunds, settling
 from sync_assets.shipments import (
     acknowledging,
     files,
@@ -27,6 +34,12 @@ from sync_assets.shipments import (
 from sync_assets.shipments.things import ERP_KINDS, kinds_that_ship, systems_of
 from tests.worlds import World, small_world
 
+SECRET = "s3cret-of-the-north"
+#: How the warehouse and the tracking account sign what they push.
+HOOKS: dict[str, Any] = {
+    "north": {"scheme": "hmac", "secrets": [SECRET]},
+    "track": {"scheme": "easypost", "secrets": ["sécret"]},
+}
 NORTH = {"kind": "http", "url": "https://north.test", "token": "token", "poll_seconds": 1}
 TRACK = {"kind": "easypost", "url": "https://track.test", "key": "key", "poll_seconds": 1}
 #: Both places of the warehouse serve the US store; the UK one is shipped by the ERP.
@@ -58,6 +71,8 @@ class ShippingWorld:
     track: EasyPostStandIn
     home: Path
     policy: dict[str, Any] = field(default_factory=dict)
+    #: What systems that were away or said no let a step end with.
+    faults: list[RemoteError] = field(default_factory=list)
 
     @property
     def systems(self) -> Any:
@@ -76,20 +91,22 @@ class ShippingWorld:
         return f"{store}:{order_id}"
 
     def read(self) -> None:
-        """Ask every system that ships for what is new."""
+        """Ask every system that ships for what is new; one that is away stops nobody."""
         for kind in kinds_that_ship(self.systems.settings):
-            for name in systems_of(self.systems.settings, kind):
-                if kind == "files":
-                    files.read(self.systems, name, "run")
-                else:
-                    reading.shipments(self.systems, name, "run")
+            names = systems_of(self.systems.settings, kind)
+            self._each(names, "shipments", files.read if kind == "files" else reading.shipments)
+        self._each(list(self.systems.settings.carriers), "trackers", reading.trackers)
+
+    def _each(self, names: list[str], stream: str, read: Callable[..., Tally]) -> None:
+        found = each_source(
+            self.systems, names, stream, lambda name: read(self.systems, name, "run")
+        )
+        self.faults += found.faults
 
     def core(self) -> None:
         """Map what was said, and work out what orders have come to."""
         for kind in kinds_that_ship(self.systems.settings):
             mapping.shipments(self.systems, kind, "run")
-        for carrier in self.systems.settings.carriers:
-            reading.trackers(self.systems, carrier, "run")
         reading.carriers_answers(self.systems, "run")
         tracking.from_easypost(self.systems, "run")
         tracking.from_carriers(self.systems, "run")
@@ -101,16 +118,22 @@ class ShippingWorld:
         return planning.plan(self.systems, "run")
 
     def send(self) -> None:
-        """Tell them."""
-        config = self.systems.settings
+        """Tell them; a system that ends one step does not end the others."""
+        config, systems = self.systems.settings, self.systems
         for kind in kinds_that_ship(config):
-            sending.fulfilment_orders_of(self.systems, kind, "run", silent)
+            self._act(sending.fulfilment_orders_of, systems, kind, "run", silent)
             for name in systems_of(config, kind):
-                acknowledging.look_again(self.systems, kind, name)
+                self._act(acknowledging.look_again, systems, kind, name)
         for kind in ERP_KINDS:
-            sending.deliveries_of(self.systems, kind, "run", silent)
-        sending.notices(self.systems, "run", silent)
-        sending.completions(self.systems, "run", silent)
+            self._act(sending.deliveries_of, systems, kind, "run", silent)
+        self._act(sending.notices, systems, "run", silent)
+        self._act(sending.completions, systems, "run", silent)
+
+    def _act(self, act: Callable[..., Any], *given: Any) -> None:
+        try:
+            act(*given)
+        except RemoteError as error:
+            self.faults.append(error)
 
     @property
     def steps(self) -> list[Callable[[], Any]]:
@@ -126,8 +149,52 @@ class ShippingWorld:
             self.world.clock.forward(minutes=1)
 
     def shop_run(self) -> None:
-        """Let the orders subject follow what changed in the shops."""
+        """Let the orders subject follow what changed in the shops, and know their refunds."""
         self.world.run()
+        for store in self.world.shops:
+            refunds.read(self.systems, store, "run")
+        refunds.map_refunds(self.systems, "run")
+        settling.settle(self.systems, "run")
+
+    def all_run(self, times: int = 1) -> None:
+        """Let orders and shipments take turns."""
+        for _ in range(times):
+            self.shop_run()
+            self.run()
+
+    def refund(self, order_ref: str, units: Mapping[str, int]) -> None:
+        """Give the customer money back in the shop for units that shall not be shipped."""
+        store, order_id = self.place_of(order_ref)
+        lines = {line["sku"]: line for line in self.order(order_ref)["line_items"]}
+        self.world.shops[store].refund(
+            order_id,
+            lines=[
+                {
+                    "id": lines[sku]["id"],
+                    "quantity": count,
+                    "refund_total": str(float(lines[sku]["price"]) * count),
+                }
+                for sku, count in units.items()
+            ],
+        )
+
+    def deliver(self, sender: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Let a sender push something that it signed; our receiver's rules judge and keep it."""
+        endpoint, now = self.systems.settings.webhooks[sender], self.world.clock()
+        raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
+        verdict = sender_of(sender, endpoint).judge(raw, body, now)
+        assert isinstance(verdict, Genuine), verdict
+        kept = [
+            inbox.Delivery(endpoint.scheme, sender, one.topic, one.resource_id, one.body, "c", now)
+            for one in verdict.said
+        ]
+        with connected(self.systems.engine) as connection:
+            inbox.append(connection, kept)
+
+    def heard(self) -> list[tuple[str, str, str | None]]:
+        """What became of every delivery: topic, state and outcome."""
+        rows = self.world.rows("select topic, state, outcome from ops.inbox order by id")
+        return [(row["topic"], row["state"], row["outcome"]) for row in rows]
 
     def states(self, order_ref: str) -> dict[str, str]:
         """Where each request of an order stands."""
@@ -158,10 +225,76 @@ class ShippingWorld:
         )
         return [row["to_state"] for row in rows]
 
+    def place_of(self, order_ref: str) -> tuple[str, int]:
+        """Store and number of an order."""
+        store, _, order_id = order_ref.partition(":")
+        return store, int(order_id)
+
     def order(self, order_ref: str) -> dict[str, Any]:
         """The order as its shop shows it."""
-        store, _, order_id = order_ref.partition(":")
-        return self.world.shops[store].order_json(int(order_id))
+        store, order_id = self.place_of(order_ref)
+        return self.world.shops[store].order_json(order_id)
+
+    def status(self, order_ref: str) -> str:
+        """The order's status in its shop."""
+        return str(self.order(order_ref)["status"])
+
+    def notes(self, order_ref: str) -> list[str]:
+        """What the customer was told by note."""
+        store, order_id = self.place_of(order_ref)
+        notes = self.world.shops[store].notes_of(order_id)
+        return [note["note"] for note in notes if note["customer_note"]]
+
+    def pickings(self, order_ref: str) -> list[tuple[str, dict[str, int]]]:
+        """The ERP's parcels to the customer: state and units by SKU, of those done what left."""
+        found = self.world.erp.pickings_of(order_ref)
+        return [
+            (one["state"], {sku: int(n) for sku, n in one[_of(one["state"])].items() if n})
+            for one in found
+            if one["kind"] == "outgoing"
+        ]
+
+    def writes(self) -> Counter[tuple[str, str]]:
+        """Every write by operation and state."""
+        return Counter(
+            (row["operation"], row["state"])
+            for row in self.world.rows("select operation, state from ops.outbox")
+            if not row["operation"].startswith("sales_order.")
+        )
+
+    def open_codes(self) -> dict[str, set[str]]:
+        """Codes of all open exceptions by what they are about."""
+        found: dict[str, set[str]] = {}
+        for row in self.world.rows(
+            "select subject_ref, code from ops.exception where state='open'"
+        ):
+            found.setdefault(row["subject_ref"], set()).add(row["code"])
+        return found
+
+    def stock(self, place: str, units: Mapping[str, int]) -> None:
+        """Know what a place has on hand."""
+        now = self.world.clock()
+        for sku, count in units.items():
+            self.world.execute(
+                "update core.stock_level_versions set replaced_at = :now "
+                "where sku = :sku and location = :place and replaced_at is null",
+                now=now,
+                sku=sku,
+                place=place,
+            )
+            self.world.execute(
+                "insert into core.stock_level_versions (sku, location, source, on_hand_units, "
+                "allocated_units, quarantined_units, incoming_units, true_at, known_at) "
+                "values (:sku, :place, 'north', :units, 0, 0, 0, :now, :now)",
+                now=now,
+                sku=sku,
+                place=place,
+                units=count,
+            )
+
+
+def _of(state: str) -> str:
+    return "done" if state == "done" else "asked"
 
 
 def shipping_world(engine: Engine, home: Path, *, version: int = 18) -> ShippingWorld:
@@ -170,11 +303,11 @@ def shipping_world(engine: Engine, home: Path, *, version: int = 18) -> Shipping
     north = WarehouseStandIn(now=world.clock, places=STOCK)
     track = EasyPostStandIn(now=world.clock, key="key")
     old = world.systems.settings
-    parsed = settings.Settings.model_validate(
-        {"warehouses": {"north": NORTH}, "carriers": {"track": TRACK}}
+    more = settings.Settings.model_validate(
+        {"warehouses": {"north": NORTH}, "carriers": {"track": TRACK}, "webhooks": HOOKS}
     )
     world.systems.settings = old.model_copy(
-        update={"warehouses": parsed.warehouses, "carriers": parsed.carriers}
+        update={name: getattr(more, name) for name in ("warehouses", "carriers", "webhooks")}
     )
     world.systems.transports = {
         **world.systems.transports,

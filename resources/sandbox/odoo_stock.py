@@ -79,8 +79,12 @@ def _is_goods(db: Database, line: int) -> bool:
 
 
 def _open_picking(db: Database, order: int) -> int | None:
-    pickings = db.value("sale.order", order, "picking_ids")
-    return next((p for p in pickings if db.value(PICKING, p, "state") in OPEN), None)
+    """The order's open parcel that takes from the shelf; what comes back does not."""
+    warehouse = db.value("sale.order", order, "warehouse_id")
+    shelf = None if warehouse is None else db.value("stock.warehouse", warehouse, "lot_stock_id")
+    rows = db.tables.rows[PICKING]
+    pickings = (p for p in db.value("sale.order", order, "picking_ids") if rows[p]["state"] in OPEN)
+    return next((p for p in pickings if rows[p]["location_id"] == shelf), None)
 
 
 def _order_picking(db: Database, order: int) -> int:

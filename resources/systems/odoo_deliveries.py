@@ -50,17 +50,19 @@ class Deliveries:
         for delivery in deliveries:
             parcels = _of(every, delivery["order"])
             marked = _marked(parcels, delivery["key"])
-            if marked:
+            # One that only calls the rest off leaves no parcel of its own.
+            if marked or (parcels and not delivery["units"]):
                 found[delivery["key"]] = self._told(delivery, parcels, marked)
         return found
 
     def _told(self, delivery: Payload, parcels: Stage, marked: Stage) -> Payload:
         is_left = bool(_left(delivery, parcels)) or (delivery["last"] and bool(_open(parcels)))
-        is_cancelled = all(parcel["state"] == "cancel" for parcel in marked)
+        is_cancelled = bool(marked) and all(parcel["state"] == "cancel" for parcel in marked)
+        first = (marked or parcels)[0]
         return {
             "key": delivery["key"],
-            "id": marked[0]["id"],
-            "name": marked[0]["name"],
+            "id": first["id"],
+            "name": first["name"],
             "state": "cancelled" if is_cancelled else "begun" if is_left else "done",
             "units": done_by_sku(marked),
             "parcels": [parcel["name"] for parcel in marked],

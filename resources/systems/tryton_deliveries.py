@@ -7,6 +7,7 @@ anywhere is finished by the next one. What is left over becomes a new shipment t
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -55,6 +56,10 @@ class Parcelled:
             if move["state"] != "cancelled" or self.state == "cancelled":
                 found[move["product."]["code"]] += int(move["quantity"])
         return found
+
+
+#: Shipments, and how many units of each SKU each is to carry.
+Shares = list[tuple[Parcelled, Counter[str]]]
 
 
 class Deliveries:
@@ -137,11 +142,12 @@ class Deliveries:
         return refusals
 
     def _post(self, delivery: Payload) -> None:
-        mine = self._marked([delivery["key"]])[delivery["key"]]
-        if any(one.state == "cancelled" for one in mine):
+        marked = self._marked([delivery["key"]])[delivery["key"]]
+        mine = [one for one in marked if one.state != "cancelled"]
+        if len(mine) < len(marked) and self._under_way(mine) != wanted(delivery):
             raise self._no(delivery, "was cancelled", "cancelled")
         ready = [one.id for one in mine if one.state not in CHANGEABLE]
-        for one, units in self._shared_out(delivery, mine):
+        for one, units in self._shares(delivery, mine):
             self._prepare(one, units, delivery)
             ready.append(one.id)
         for number in ready:
@@ -149,20 +155,30 @@ class Deliveries:
         if delivery["is_last"]:
             self._settle(delivery)
 
-    def _shared_out(
-        self, delivery: Payload, mine: Sequence[Parcelled]
-    ) -> list[tuple[Parcelled, Counter[str]]]:
+    def _shares(self, delivery: Payload, mine: Sequence[Parcelled]) -> Shares:
+        try:
+            return self._shared_out(delivery, mine)
+        except Refused:
+            # Where a worker makes the shipment of the rest, it may not have come to it yet.
+            with suppress(Refused):
+                press(self.rpc, "sale.sale", "process", [delivery["order"]])
+            return self._shared_out(delivery, mine)
+
+    def _under_way(self, mine: Sequence[Parcelled]) -> Counter[str]:
+        """Units of shipments that cannot be lowered any more."""
+        fixed = [one.units for one in mine if one.state not in CHANGEABLE]
+        return sum(fixed, Counter[str]())
+
+    def _shared_out(self, delivery: Payload, mine: Sequence[Parcelled]) -> Shares:
         """Which shipments take the units that are not under way yet, and how many each.
 
         All of it is found before anything is touched: half a delivery helps nobody.
         """
         left = wanted(delivery)
-        for one in mine:
-            if one.state not in CHANGEABLE:
-                left.subtract(one.units)
+        left.subtract(self._under_way(mine))
         if not +left and not -left:
             return []
-        found: list[tuple[Parcelled, Counter[str]]] = []
+        found: Shares = []
         skipped = Counter[str]()
         for one in self._candidates(delivery):
             part = one.units & left

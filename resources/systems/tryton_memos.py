@@ -39,7 +39,10 @@ class Memos:
     # What is there
 
     def known(self, keys: Sequence[str]) -> dict[str, Payload]:
-        """The memos that exist for our keys, each with its `key` and what took it back."""
+        """The memos that exist for our keys, each with its `key` and what took it back.
+
+        `twins` are the ids of others of its key that are posted as well.
+        """
         found: dict[str, Payload] = {}
         for batch in batches(keys, KEY_BATCH):
             rows = self._by_key(batch)
@@ -55,7 +58,9 @@ class Memos:
         rank = {"posted": 0, "paid": 0, "validated": 1, "draft": 1, "cancelled": 2}
         found: dict[str, Payload] = {}
         for row in sorted(rows, key=lambda row: (rank.get(row["state"], 3), row["id"])):
-            found.setdefault(row["reference"], row)
+            first = found.setdefault(row["reference"], {**row, "twins": []})
+            if row["id"] != first["id"] and row["state"] in POSTED:
+                first["twins"].append(row["id"])
         return found
 
     def _counters(self, memos: Sequence[Payload]) -> dict[int, list[Payload]]:

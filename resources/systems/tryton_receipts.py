@@ -12,7 +12,7 @@ from typing import Any
 
 from resources.errors import Missing
 from resources.systems.tryton_rpc import Payload, Session
-from resources.systems.tryton_shipments import BACK, CLAIM, id_of
+from resources.systems.tryton_shipments import BACK, CLAIM, OUT, id_of
 
 #: What becomes of units, in the order in which units booked by others are taken for ours.
 DISPOSITIONS = ("restock", "refurbish", "write_off")
@@ -155,7 +155,7 @@ def read(rpc: Session, order: int, order_ref: str) -> Book:
 
 
 def _has_left(move: Payload, order: int) -> bool:
-    is_outward = move["from_location."]["type"] != "customer"
+    is_outward = str(move["shipment"]).startswith(f"{OUT.model},")
     return bool(move["sale"] == order and is_outward and move["state"] == "done")
 
 

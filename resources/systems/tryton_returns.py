@@ -8,6 +8,7 @@ with a credit note of its own as well.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -37,8 +38,12 @@ class Restocks:
 
     def known(self, restocks: Sequence[Payload]) -> dict[str, Payload]:
         """What is booked of each, by us or by others; what nobody began is absent."""
-        found = {restock["key"]: self._told(restock) for restock in restocks}
-        return {key: told for key, told in found.items() if told is not None}
+        found: dict[str, Payload] = {}
+        for restock in restocks:
+            with suppress(Missing):
+                told = self._told(restock)
+                found |= {restock["key"]: told} if told else {}
+        return found
 
     def _told(self, restock: Payload) -> Payload | None:
         key = restock["key"]

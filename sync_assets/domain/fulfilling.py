@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from sync_assets.domain.allocating import Need
 from sync_assets.domain.fulfilment import FulfilmentState as F
@@ -69,6 +69,8 @@ class Request:
     location: str
     state: F
     units: Mapping[str, int]  # by line_ref
+    #: Units its place was last asked for and did not refuse; None: nothing was, or nobody knows.
+    asked: Mapping[str, int] | None = None
 
     def live_units(self, shipped: Mapping[tuple[str, str], int], line_ref: str) -> int:
         """Units of a line it may still ship."""
@@ -79,17 +81,23 @@ class Request:
 
 def units_as_sold(line: SoldLine, moves: Iterable[tuple[str, int]]) -> int:
     """Whole units of a line among SKUs and units that moved for it: a kit is whole or not there."""
+    direct, each = _by_part(line, moves)
+    return direct + int(min(each, default=Decimal()).to_integral_value(ROUND_FLOOR))
+
+
+def units_spoilt(line: SoldLine, moves: Iterable[tuple[str, int]]) -> int:
+    """Units of a line that cannot be whole without these: one missing component spoils a kit."""
+    direct, each = _by_part(line, moves)
+    return direct + int(max(each, default=Decimal()).to_integral_value(ROUND_CEILING))
+
+
+def _by_part(line: SoldLine, moves: Iterable[tuple[str, int]]) -> tuple[int, list[Decimal]]:
+    """Units told of the line's own SKU, and of how many kits the units of each component are."""
     found: dict[str, int] = {}
     for sku, units in moves:
         found[sku.casefold()] = found.get(sku.casefold(), 0) + units
-    direct = found.get(line.sku.casefold(), 0)
-    if not line.parts:
-        return direct
-    whole = min(
-        (Decimal(found.get(sku.casefold(), 0)) / each for sku, each in line.parts.items()),
-        default=Decimal(),
-    )
-    return direct + int(whole.to_integral_value(ROUND_FLOOR))
+    each = [Decimal(found.get(sku.casefold(), 0)) / n for sku, n in line.parts.items() if n > 0]
+    return found.get(line.sku.casefold(), 0), each
 
 
 def shipped_by_line(lines: Sequence[SoldLine], moves: Sequence[Moved]) -> dict[str, int]:
@@ -122,14 +130,18 @@ def turned_down_by_request(
 ) -> dict[tuple[str, str], int]:
     """Whole units of each line that a warehouse said it will not ship, by request."""
     said = [move for move in moves if move.is_cancelled and move.fulfilment_ref]
-    found: dict[tuple[str, str], int] = {}
-    for line in lines:
-        for ref in {move.fulfilment_ref for move in said if move.line_ref == line.line_ref}:
-            units = sum(
-                m.units for m in said if (m.fulfilment_ref, m.line_ref) == (ref, line.line_ref)
-            )
-            found[str(ref), line.line_ref] = units
-    return found
+    return {
+        (ref, line.line_ref): units_spoilt(
+            line,
+            (
+                (m.sku, m.units)
+                for m in said
+                if (m.fulfilment_ref, m.line_ref) == (ref, line.line_ref)
+            ),
+        )
+        for line in lines
+        for ref in {str(m.fulfilment_ref) for m in said if m.line_ref == line.line_ref}
+    }
 
 
 def progress(
@@ -168,10 +180,11 @@ def progress(
     return found
 
 
-def needs(lines: Sequence[Progress]) -> list[Need]:
-    """Units that nobody is asked to ship yet."""
+def needs(lines: Sequence[Progress], sold: Sequence[SoldLine]) -> list[Need]:
+    """Units that nobody is asked to ship yet, with what is in them."""
+    parts = {line.line_ref: line.parts for line in sold}
     return [
-        Need(one.line_ref, one.sku, one.open - one.requested)
+        Need(one.line_ref, one.sku, one.open - one.requested, parts.get(one.line_ref, {}))
         for one in lines
         if one.open > one.requested
     ]
@@ -187,7 +200,8 @@ def cuts(
     What nobody over there knows of goes first, then the newest request.
     """
     found: dict[tuple[str, str], int] = {}
-    order = sorted(requests, key=lambda r: (r.state in UNSENT, r.ref), reverse=True)
+    # References of one order differ in their running number only: the shorter is the older.
+    order = sorted(requests, key=lambda r: (r.state in UNSENT, len(r.ref), r.ref), reverse=True)
     for line in lines:
         excess = line.requested - line.open
         for request in order:
@@ -198,6 +212,27 @@ def cuts(
                 found[request.ref, line.line_ref] = held - taken
                 excess -= taken
     return found
+
+
+def units_of(
+    request: Request,
+    shipped: Mapping[tuple[str, str], int],
+    turned_down: Mapping[tuple[str, str], int],
+) -> tuple[int, int, int, int]:
+    """Units of a request: wanted, shipped, turned down, and what it may ship that nobody wants.
+
+    Too many of one line make up for none of another.
+    """
+    wanted = gone = down = unwanted = lacking = 0
+    for ref in {*request.units, *(request.asked or {})}:
+        units, left = request.units.get(ref, 0), shipped.get((request.ref, ref), 0)
+        no = turned_down.get((request.ref, ref), 0)
+        may_ship = max((request.asked or {}).get(ref, 0) - left - no, 0)
+        wanted, gone = wanted + units, gone + left
+        lacking += max(units - left, 0)
+        down += min(no, max(units - left, 0))
+        unwanted += max(may_ship - max(units - left - no, 0), 0)
+    return wanted, wanted - lacking if lacking else gone, down, unwanted
 
 
 @dataclass(frozen=True)
@@ -218,6 +253,14 @@ class Standing:
     is_begun: bool = False
     #: The taking back was refused: it ships.
     is_cancel_refused: bool = False
+    #: Units it was asked for and may still ship, though they are not wanted any more.
+    unwanted: int = 0
+    #: In which words the warehouse said no to all of it; it holds nothing of it.
+    refusal: str = ""
+
+
+#: It was said that goods left.
+GONE = frozenset({F.PART_SHIPPED, F.SHORT, F.SHIPPED})
 
 
 def next_state(one: Standing, now: datetime) -> tuple[F, str] | None:
@@ -227,26 +270,47 @@ def next_state(one: Standing, now: datetime) -> tuple[F, str] | None:
 
 
 def _next(one: Standing, now: datetime) -> tuple[F, str] | None:
-    if one.shipped > 0 and (moved := _moved(one)) is not None:
-        return moved
+    if one.shipped > 0:
+        return _moved(one)
     if one.state in UNSENT:
         return _unsent(one, now)
     if one.state == F.REFUSED and one.wanted == 0:
         return F.CANCELLED, "nothing of it is wanted any more"
+    if one.state in GONE:
+        return _over_there(one) or (F.ACKNOWLEDGED, "what had left has not left after all")
+    if one.state == F.CANCELLED and _was_sent_meanwhile(one):
+        return F.CANCEL_REQUESTED, "it was sent while it was taken back"
     if one.state in (F.RELEASED, F.ACKNOWLEDGED, F.CANCEL_REQUESTED):
         return _over_there(one)
     return None
 
 
-def _moved(one: Standing) -> tuple[F, str] | None:
+def _was_sent_meanwhile(one: Standing) -> bool:
+    """Whether the warehouse holds what was called off before it was sent, as we thought."""
+    is_there = one.remote_state not in ("cancelled", "refused")
+    return one.outcome == "accepted" and is_there and not one.is_cancel_refused
+
+
+def _moved(one: Standing) -> tuple[F, str]:
     """Goods that left say more than any answer."""
     if one.shipped >= one.wanted:
-        return F.SHIPPED, f"all {one.shipped} units left"
+        return _rest(one) if one.unwanted > 0 else (F.SHIPPED, f"all {one.shipped} units left")
     if one.shipped + one.turned_down >= one.wanted:
         return F.SHORT, f"{one.shipped} units left, {one.turned_down} will not be shipped"
-    if one.state in (F.CANCEL_REQUESTED, F.CANCELLED) and one.outcome == "cancelled":
+    if one.outcome == "cancelled":
         return F.SHORT, f"{one.shipped} units left before the rest was taken back"
     return F.PART_SHIPPED, f"{one.shipped} of {one.wanted} units left"
+
+
+def _rest(one: Standing) -> tuple[F, str]:
+    """All that is wanted left, and the warehouse has more of it: it is called back."""
+    if one.outcome == "cancelled" or one.remote_state == "cancelled":
+        return F.SHORT, f"{one.shipped} units left before the rest was taken back"
+    if one.remote_state == "shipped":
+        return F.SHIPPED, f"{one.shipped} units left, and the warehouse says it is done"
+    if one.is_cancel_refused:
+        return F.PART_SHIPPED, f"{one.unwanted} units ship that nobody wants any more"
+    return F.CANCEL_REQUESTED, f"{one.unwanted} units of it are not wanted any more"
 
 
 def _unsent(one: Standing, now: datetime) -> tuple[F, str] | None:
@@ -274,6 +338,8 @@ def _over_there(one: Standing) -> tuple[F, str] | None:
         return F.CANCEL_REQUESTED, "nothing of it is wanted any more"
     if one.turned_down >= one.wanted:
         return F.REFUSED, "the warehouse will ship none of it"
+    if one.refusal and one.outcome != "accepted":
+        return F.REFUSED, f"the warehouse refused it: {one.refusal}"
     if one.outcome == "accepted" and one.state != F.CANCEL_REQUESTED:
         if one.remote_state in ("cancelled", "refused"):
             return F.REFUSED, f"the warehouse says it is {one.remote_state}"

@@ -76,6 +76,9 @@ class StoreRule(Part):
     release_after_minutes: int = pydantic.Field(default=0, ge=0)
     ship_within_hours: Decimal = pydantic.Field(default=Decimal(24), gt=0)
     carriers: tuple[CarrierChoice, ...] = ()
+    #: Orders placed from then on are shipped. Without it a deployment that already ran begins with
+    #: the orders accepted since shipments came to it, a new one with all.
+    orders_from: pydantic.AwareDatetime | None = None
     #: Whether the shop's order is set to completed when everything has left.
     completes_orders: bool = True
 

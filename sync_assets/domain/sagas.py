@@ -43,13 +43,14 @@ FULFILMENT = _rules(
         F.ACKNOWLEDGED: (
             *(F.PART_SHIPPED, F.SHIPPED, F.SHORT, F.REFUSED, F.CANCEL_REQUESTED, F.CANCELLED),
         ),
-        F.PART_SHIPPED: (F.SHIPPED, F.SHORT, F.CANCEL_REQUESTED),
+        F.PART_SHIPPED: (F.SHIPPED, F.SHORT, F.CANCEL_REQUESTED, F.ACKNOWLEDGED),
         F.CANCEL_REQUESTED: (*(F.CANCELLED, F.ACKNOWLEDGED, F.PART_SHIPPED, F.SHIPPED, F.SHORT),),
         F.REFUSED: (F.PLANNED, F.CANCELLED),
-        F.SHORT: (F.PART_SHIPPED, F.SHIPPED),
-        F.CANCELLED: (F.PART_SHIPPED, F.SHIPPED, F.SHORT),
+        F.SHORT: (F.PART_SHIPPED, F.SHIPPED, F.CANCEL_REQUESTED, F.ACKNOWLEDGED),
+        # Sent by another process while it was called off here: it is called back.
+        F.CANCELLED: (F.PART_SHIPPED, F.SHIPPED, F.SHORT, F.CANCEL_REQUESTED),
         # A shipment that turns out never to have left.
-        F.SHIPPED: (F.PART_SHIPPED, F.ACKNOWLEDGED),
+        F.SHIPPED: (F.PART_SHIPPED, F.SHORT, F.CANCEL_REQUESTED, F.ACKNOWLEDGED),
     }
 )
 RETURN = _rules(
@@ -107,15 +108,25 @@ def may(saga: Saga, state: str, then: str) -> bool:
 def path(saga: Saga, state: str, goal: str) -> list[str]:
     """The states on the shortest way to `goal`, itself the last; none if it is there, or no way.
 
-    What jumps ahead (a parcel that arrives before anybody asked for it) still takes every step.
+    What jumps ahead (a parcel that arrives before anybody asked for it) still takes every step. A
+    way through a state in which the saga rests is taken only where there is no other.
     """
+    through = frozenset(RULES[saga]) - CLOSED[saga]
+    return _path(RULES[saga], through, state, goal) or _path(
+        RULES[saga], frozenset(RULES[saga]), state, goal
+    )
+
+
+def _path(rules: Rules, through: frozenset[str], state: str, goal: str) -> list[str]:
     ways: list[list[str]] = [[state]]
     seen = {state}
     while ways:
         way = ways.pop(0)
         if way[-1] == goal:
             return way[1:]
-        for then in sorted(RULES[saga].get(way[-1], ())):
+        if len(way) > 1 and way[-1] not in through:
+            continue
+        for then in sorted(rules.get(way[-1], ())):
             if then not in seen:
                 seen.add(then)
                 ways.append([*way, then])

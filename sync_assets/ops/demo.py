@@ -21,7 +21,7 @@ from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.domain.exception_kinds import MAPPING_CODES
-from sync_assets.ops import demo_goods, host, live, progress, rehearsal, report, runs
+from sync_assets.ops import demo_goods, demo_parcels, host, live, progress, rehearsal, report, runs
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
@@ -74,8 +74,10 @@ def run(wanted: Wanted) -> dict[str, Any]:
         ran.append(runs.execute(defs, jobs.COMPARE, instance))
         carried = time.monotonic() - began
         ran += demo_goods.carry(defs, instance, systems, say)
+        ran += demo_parcels.carry(defs, instance, systems, world["urls"], say)
         summary = summarise(systems, world, ran, carried, url)
         summary["stock"] = demo_goods.counted(systems)
+        summary["parcels"] = report.plain(demo_parcels.counted(systems))
         summary["seconds"] = round(time.monotonic() - began, 1)
         if not wanted.quiet and (wanted.stay or wanted.watch):
             tell(summary)
@@ -266,6 +268,8 @@ def in_step(summary: dict[str, Any]) -> bool:
         and all_here
         and summary["sums_match"]
         and not any(one["differ"] for one in summary["stock"])
+        and all(one["refunded_total"] == one["credited_total"] for one in summary["parcels"])
+        and all(one["shipped"] == one["customers_told"] for one in summary["parcels"])
         and not (summary["doubled"] or summary["missing"] or summary["different"])
     )
 
@@ -287,6 +291,7 @@ def tell(summary: dict[str, Any]) -> None:
     table("Not sent, by state", [{"state": k, "orders": v} for k, v in summary["not_sent"].items()])
     table("Sums per currency: shops (core), and what the ERP says it holds", summary["sums"])
     table("Products and stock: what shops show, against what they may sell", summary["stock"])
+    table("Deliveries told to shops, and refunds against credit memos", summary["parcels"])
     if "file" in summary:
         told = [{"decision": k, "rows": v} for k, v in summary["file"]["decisions"].items()]
         table(f"Rows of the file: {summary['file']['rows']}", told)

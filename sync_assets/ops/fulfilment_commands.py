@@ -9,19 +9,18 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from resources.store import audit, exceptions, raw, sagas, stale
+from resources.store import audit, exceptions, raw, stale
 from resources.store.engine import connected
 from resources.store.exceptions import NotPossible
 from resources.store.frames import read_rows
 from resources.wiring import utc_now
 from sync_assets.domain.fulfilment import FulfilmentState
 from sync_assets.domain.orders import Problem, Rejected
-from sync_assets.domain.sagas import Saga, may
 from sync_assets.mappers.tracking import CARRIERS
 from sync_assets.mappers.tracking import answer as read_answer
 from sync_assets.ops.console import NO, answer, clearly, fail, out, table
 from sync_assets.ops.shell import AsJson, By, Demo, deployment_of, store_of
-from sync_assets.shipments import reading, tracking
+from sync_assets.shipments import reading, replanning, tracking
 from sync_assets.trouble import exceptional
 
 app = typer.Typer(
@@ -159,17 +158,8 @@ def replan(
 ) -> None:
     """Send a request again that its warehouse refused, after the cause was mended there."""
     with clearly(), store_of(demo) as connection:
-        row, now = _known(connection, fulfilment_ref), utc_now()
-        if not may(Saga.FULFILMENT, row["state"], FulfilmentState.PLANNED):
-            raise NotPossible(
-                f"{fulfilment_ref} is {row['state']}; only a refused one can be planned again."
-            )
-        step = sagas.Step(
-            Saga.FULFILMENT, fulfilment_ref, row["state"], "planned", by, reason, "command replan"
-        )
-        sagas.take(connection, [step], now)
-        audit.record(connection, by, "fulfilment.replanned", fulfilment_ref, now, note=reason)
-    _done(fulfilment_ref, "is planned again and goes out with the next run", as_json)
+        said = replanning.replan(connection, fulfilment_ref, by=by, reason=reason, now=utc_now())
+    _done(fulfilment_ref, said, as_json)
 
 
 def _known(connection: Connection, fulfilment_ref: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ These layers have one shape for every noun. What goods and money went through th
 `trace_goods.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,38 +73,39 @@ RAW = {
     "return": tuple(
         f"{kind}__returns" for kind in ("files", "http", "shipbob", "odoo", "tryton", "requests")
     ),
+    "parcel": ("easypost__trackers", "carriers__trackings"),
 }
-
-
-def _raw_query() -> str:
-    return " union all ".join(
-        f"select cast('{noun}' as text) as noun, r.source, r.resource_id, r.version, "  # noqa: S608
-        "r.via, "
-        "r.changed_at, r.received_at as at, r.mapped_at, r.run_id, r.correlation_id "
-        f"from unnest(cast(:{noun}_sources as text[]), cast(:{noun}_ids as text[])) "
-        f"w (source, resource_id) join raw.{table} r using (source, resource_id)"
-        for noun, tables in RAW.items()
-        for table in tables
-    )
-
-
-_RAW = f"select * from ({_raw_query()}) r order by at, version"  # noqa: S608
 
 
 def raw_versions(connection: Connection, things: Things) -> list[Row]:
     """What systems said of these things, version by version, without the words themselves."""
     wanted = _said_by_others(things)
+    nouns = sorted({noun for noun, _, _ in wanted})
+    if not nouns:
+        return []
     values = {}
-    for noun in RAW:
+    for noun in nouns:
         pairs = sorted(pair[1:] for pair in wanted if pair[0] == noun)
         values[f"{noun}_sources"] = [source for source, _ in pairs]
         values[f"{noun}_ids"] = [name for _, name in pairs]
-    rows = read_rows(connection, _RAW, **values)
     return [
         {**row, "order_ref": order_ref}
-        for row in rows
+        for row in read_rows(connection, _raw_query(nouns), **values)
         for order_ref in sorted(wanted[row["noun"], row["source"], row["resource_id"]])
     ]
+
+
+def _raw_query(nouns: Sequence[str]) -> str:
+    """Over the tables of these nouns only: planning the others would cost more than reading."""
+    parts = [
+        f"select '{noun}' as noun, r.source, r.resource_id, r.version, r.via, "  # noqa: S608
+        "r.changed_at, r.received_at as at, r.mapped_at, r.run_id, r.correlation_id "
+        f"from unnest(cast(:{noun}_sources as text[]), cast(:{noun}_ids as text[])) "
+        f"w (source, resource_id) join raw.{table} r using (source, resource_id)"
+        for noun in nouns
+        for table in RAW[noun]
+    ]
+    return f"select * from ({' union all '.join(parts)}) r order by at, version"  # noqa: S608
 
 
 def _said_by_others(things: Things) -> dict[tuple[str, str, str], set[str]]:
@@ -126,14 +127,19 @@ def _said_by_others(things: Things) -> dict[tuple[str, str, str], set[str]]:
     for row in things.refunds:
         add("refund", row["store"], row["shop_refund_id"], row["order_ref"])
     for row in things.returns:
-        for source in (row["source"], row["store"] or "", row["location"] or ""):
-            add("return", source, row["sender_ref"], row["order_ref"])
-    for row, order_ref, noun in things.owned(things.references, "our_ref"):
-        if noun == RETURNS:
-            add("return", row["system"], row["remote_id"], order_ref)
+        source, _, name = (row["sender_ref"] or "").partition(":")
+        add("return", source, name, row["order_ref"])
+    for row, order_ref, _ in things.owned(things.references, "our_ref"):
+        if row["remote_kind"] in _REMOTE_KINDS:
+            noun = _REMOTE_KINDS[row["remote_kind"]]
+            add(noun, row["system"], row["remote_id"], order_ref)
+    for row, order_ref, _ in things.owned(things.tracking, "parcel_ref"):
+        add("parcel", row["told_by"], row["tracking_number"], order_ref)
     return found
 
 
+#: What the identity map calls things that are read whole.
+_REMOTE_KINDS = {"return": "return", "tracker": "parcel"}
 _NOUN_OF_RAW = {"order": ORDERS, "refund": MONEY, "return": RETURNS}
 
 

@@ -115,7 +115,8 @@ union all
 select return_ref, 'tracking number of a return' from core.returns
 where 'parcel:' || regexp_replace(upper(tracking_number), '[^0-9A-Z]', '', 'g') = :parcel
 union all
-select return_ref, 'sender''s reference of a return' from core.returns where sender_ref = :said
+select return_ref, 'sender''s reference of a return' from core.returns
+where sender_ref = :said or substr(sender_ref, strpos(sender_ref, ':') + 1) = :said
 union all
 select return_ref, 'exchange order' from core.returns where exchange_order_ref = :said
 union all

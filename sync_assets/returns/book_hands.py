@@ -6,7 +6,7 @@ repeated run end in the same place.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from types import ModuleType
@@ -30,14 +30,17 @@ from sync_assets.writing import Answer, Outcome
 #: All have `credit_memo`, `rounding_line` and `seen_memo`.
 MEMO_MAPPERS: Mapping[str, ModuleType] = {"odoo": odoo_memos, "tryton": tryton_memos}
 
+GOODS = "delivery"
+
 
 @contextmanager
-def _set_aside(outcome: Outcome) -> Iterator[None]:
-    """Keep what a mapper rejects with its write; the others go on."""
+def _set_aside(outcome: Outcome, code: str = "book") -> Iterator[None]:
+    """Keep what a mapper rejects with its write, under a code of this subject's."""
     try:
         yield
     except Rejected as refusal:
-        outcome.problem = refusal.problems[0]
+        first = refusal.problems[0]
+        outcome.problem = replace(first, code=f"{code}.{first.code.partition('.')[2]}")
 
 
 @dataclass
@@ -290,7 +293,7 @@ class RestockHand:
     def _book(self, outcomes: Mapping[str, Outcome]) -> None:
         payloads = {}
         for key, outcome in outcomes.items():
-            with _set_aside(outcome):
+            with _set_aside(outcome, GOODS):
                 payloads[key] = self.mapper.restock(_restock(outcome))
         before = self._look_up(payloads, outcomes)
         sound = {key: one for key, one in payloads.items() if outcomes[key].is_open}
@@ -320,7 +323,7 @@ class RestockHand:
         found = self.books.client.restocks(list(payloads.values())) if payloads else {}
         seen: dict[str, SeenRestock] = {}
         for key, payload in found.items():
-            with _set_aside(outcomes[key]):
+            with _set_aside(outcomes[key], GOODS):
                 seen[key] = self.mapper.seen_restock(payload)
         return seen
 

@@ -97,7 +97,12 @@ def _keep(
 
 
 def _unplan(
-    connection: Connection, systems: Systems, thing: Thing, system: str, condition: str
+    connection: Connection,
+    systems: Systems,
+    thing: Thing,
+    system: str,
+    condition: str,
+    **values: Any,
 ) -> int:
     """Plan as nothing what was planned, is not answered, and is wanted no more."""
     query = f"""
@@ -108,8 +113,8 @@ def _unplan(
             where r.system = p.system and r.key = p.key and r.outcome = 'accepted')
           and not exists ({condition})
     """  # noqa: S608
-    values = {"system": system, "now": systems.now()}
-    return int(connection.execute(text(query), values).rowcount)
+    found = connection.execute(text(query), {"system": system, "now": systems.now(), **values})
+    return int(found.rowcount)
 
 
 # ---------------------------------------------------------------- told to a shop
@@ -180,14 +185,16 @@ def plan_exchanges(systems: Systems, store: str, run_id: str | None) -> dict[str
     counts: dict[str, int] = {}
     with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
         policy = FILE.in_force(systems, connection)
-        keys = [row["order_ref"] for row in read_rows(connection, _EXCHANGES, store=store)]
+        orders = [row["order_ref"] for row in read_rows(connection, _EXCHANGES, store=store)]
         found = [
             _exchange(connection, case, one)
-            for case in cases.load(connection, systems, policy, keys)
+            for case in cases.load(connection, systems, policy, orders)
             for one in case.returns.values()
             if restitution.wants_exchange(case, one)
         ]
-        counts["none"] = _unplan_others(connection, systems, store, [one.key for one in found])
+        keys = [one.key for one in found]
+        wanted = "select where p.key = any(:wanted)"
+        counts["none"] = _unplan(connection, systems, EXCHANGES, store, wanted, wanted=keys)
         _keep(connection, systems, EXCHANGES, store, found, run_id, counts)
     return counts
 
@@ -199,14 +206,6 @@ where r.store = :store and r.is_exchange and r.order_ref is not null
   and not exists (select from receipt.woocommerce__exchanges x
     where x.key = r.return_ref and x.outcome = 'accepted')
 """
-
-
-def _unplan_others(
-    connection: Connection, systems: Systems, store: str, keys: Sequence[str]
-) -> int:
-    listed = ", ".join(f"'{key}'" for key in keys if "'" not in key)
-    condition = f"select where p.key in ({listed})" if listed else "select where false"  # noqa: S608
-    return _unplan(connection, systems, EXCHANGES, store, condition)
 
 
 def _exchange(connection: Connection, case: Case, one: Return) -> Wanted:

@@ -15,9 +15,8 @@ from resources.systems.woocommerce import WooCommerce
 from resources.wiring import Systems
 from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.domain.returns import ExchangeOrder, RefundRequest
-from sync_assets.mappers import woocommerce_refunds
+from sync_assets.mappers import woocommerce_notices, woocommerce_refunds
 from sync_assets.mapping import parsed
-from sync_assets.returns.planning import EXCHANGES, REFUNDS
 from sync_assets.writing import Answer, Outcome, Thing
 
 #: Faults of one write; of any other the whole call is at fault.
@@ -44,7 +43,8 @@ class ShopHand:
             try:
                 self.make(outcome)
             except Rejected as refusal:
-                outcome.problem = refusal.problems[0]
+                first = refusal.problems[0]
+                outcome.problem = Problem("shop.malformed", first.part, first.message)
             except RemoteError as fault:
                 outcome.begun = outcome.begun or isinstance(fault, UnknownOutcome)
                 if fault.remedy not in OF_ONE:
@@ -104,7 +104,7 @@ class ExchangeHand(ShopHand):
     def make(self, outcome: Outcome) -> None:
         """Have one order made, for the customer of the order it replaces."""
         document = ExchangeOrder.model_validate(_document(outcome))
-        payload = woocommerce_refunds.exchange(document, self._order(document.order_id))
+        payload = woocommerce_notices.exchange(document, self._order(document.order_id))
         made = self.shop.put_exchange(payload, document.key)
         total = made.body.get("total")
         outcome.begun = True
@@ -141,6 +141,3 @@ def _shown(made: Raw) -> dict[str, Any]:
     """What is kept of an answer: never addresses."""
     names = ("id", "amount", "total", "status", "reason", "refunded_payment", "date_created_gmt")
     return {name: made.body[name] for name in names if name in made.body}
-
-
-__all__ = ["EXCHANGES", "REFUNDS", "ExchangeHand", "RefundHand"]

@@ -20,12 +20,13 @@ from sync_assets.hints import is_due
 from sync_assets.mappers.logistics import SHIPMENT_MAPPERS
 from sync_assets.mapping import Mapped, chunks, parsed
 from sync_assets.reading import was_read
+from sync_assets.shipments.fulfilling import ON_HOLD, REFUSED
 from sync_assets.shipments.things import WAREHOUSE_KINDS
 from sync_assets.trouble import exceptional
 
 OPEN = ("released", "acknowledged", "part_shipped", "cancel_requested")
 STREAM, BATCH, MOST = "fulfilments", 100, 1000
-REFUSED, ON_HOLD, UNREADABLE = "fulfilment.refused", "fulfilment.on_hold", "thing.malformed"
+UNREADABLE = "thing.malformed"
 
 
 @dataclass

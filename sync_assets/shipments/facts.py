@@ -162,15 +162,16 @@ def _requests(connection: Connection, found: Mapping[str, OrderFacts]) -> None:
     for row in rows:
         facts = found[row["order_ref"]]
         units = {ref: int(count) for ref, count in (row["units"] or {}).items()}
+        asked = {ref: int(count) for ref, count in row["asked"].items()} if row["asked"] else None
         state = FulfilmentState(row["state"])
-        facts.requests.append(Request(row["fulfilment_ref"], row["location"], state, units))
+        facts.requests.append(Request(row["fulfilment_ref"], row["location"], state, units, asked))
         facts.standing[row["fulfilment_ref"]] = row
 
 
 _REQUESTS = """
 select f.*, u.units, r.outcome, r.remote_state, r.remote_id, r.wanted_hash as answered_hash,
     r.answered_at, x.operation, x.state as write_state, x.error_class, x.error_text,
-    coalesce(b.is_begun, false) as is_begun
+    coalesce(b.is_begun, false) as is_begun, a.asked
 from core.fulfilment_orders f
 left join lateral (
     select jsonb_object_agg(l.line_ref, l.units) as units
@@ -186,6 +187,16 @@ left join lateral (
     select bool_or(x.attempts > 0 and x.state <> 'refused') as is_begun from ops.outbox x
     where x.system = f.system and x.thing_ref = f.fulfilment_ref
 ) b on true
+left join lateral (
+    select jsonb_object_agg(l.line ->> 'key', l.line -> 'units') as asked
+    from (
+        select x.payload from ops.outbox x
+        where x.system = f.system and x.thing_ref = f.fulfilment_ref and x.state = 'done'
+          and x.operation in ('fulfilment.create', 'fulfilment.change')
+        order by x.updated_at desc, x.id desc limit 1
+    ) w
+    cross join lateral jsonb_array_elements(w.payload -> 'lines') l (line)
+) a on true
 where f.order_ref = any(:keys)
 order by f.order_ref, f.fulfilment_ref
 """

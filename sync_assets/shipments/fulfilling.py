@@ -4,20 +4,21 @@ Works on orders that were marked because something they rest on changed, in chun
 transaction each. What follows from the facts is decided in `domain/`; here it is written down.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from resources.store import exceptions, sagas, stale
+from resources.errors import Missing, Refused
+from resources.store import exceptions, frames, raw, sagas, stale
 from resources.store.engine import connected, one_at_a_time
-from resources.store.frames import read_rows, replace
+from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets.domain import fulfilling
-from sync_assets.domain.allocating import Allocation, Candidate, Part, allocate
+from sync_assets.domain.allocating import Allocation, Candidate, Need, Part, allocate
 from sync_assets.domain.fulfilling import UNSENT, Progress, Standing
 from sync_assets.domain.fulfilment import FulfilmentState
 from sync_assets.domain.fulfilment_policy import StoreRule
@@ -34,6 +35,7 @@ QUEUE, PLAN_QUEUE = "fulfilment", "fulfilment_plan"
 CHUNK = 200
 #: Orders that wait for stock are looked at again by every run, the oldest first.
 MOST_WAITING = 500
+REFUSED, ON_HOLD = "fulfilment.refused", "fulfilment.on_hold"
 NO_PLACE, NO_STOCK = "fulfilment.no_place", "fulfilment.no_stock"
 CODES = (
     NO_PLACE,
@@ -41,6 +43,12 @@ CODES = (
     "shipment.more_than_ordered",
     "shipment.after_the_end",
 )
+#: Since when shipments are ours, in a deployment that had orders before (migration 0004).
+START = ("after_sale", "start")
+#: Requests that came to nothing: no part of an order.
+NO_PART = (FulfilmentState.CANCELLED, FulfilmentState.REFUSED)
+#: Names of errors by which a warehouse says no.
+REFUSALS = (Refused.__name__, Missing.__name__)
 #: Only what is paid is given to a warehouse; what comes completed was shipped by somebody else.
 SHIPPABLE = (OrderState.PAID,)
 
@@ -122,22 +130,35 @@ class _Chunk:
         self.rules: Rules = policies.in_force(self.systems, self.connection)
         self.addresses = known.addresses(self.connection, [one.ref for one in orders])
         self.free = self._free(orders)
+        self.start = raw.complete_until(self.connection, *START)
         lines: list[Row] = []
         found: list[exceptions.Exceptional] = []
+        ended: list[str] = []
         for one in orders:
             done = self._order(one)
+            ended += _ended(one, done[0])
             lines += [_progress_row(one.ref, line) for line in done[0]]
             found += [self._exceptional(one, problem) for problem in done[1]]
             self.total.orders += 1
         frame = OrderLineProgress.validate(OrderLineProgress.frame(lines)).assign(
             run_id=self.run_id
         )
-        replace(self.connection, "core.order_line_progress", frame, by="order_ref", keys=keys)
+        frames.replace(
+            self.connection, "core.order_line_progress", frame, by="order_ref", keys=keys
+        )
         exceptions.reconcile(
             self.connection,
             found,
             subjects=list(keys),
             codes=CODES,
+            now=self.systems.now(),
+            run_id=self.run_id,
+        )
+        exceptions.reconcile(
+            self.connection,
+            [],
+            subjects=ended,
+            codes=[REFUSED, ON_HOLD],
             now=self.systems.now(),
             run_id=self.run_id,
         )
@@ -155,12 +176,23 @@ class _Chunk:
         if cuts:
             self._cut(one, cuts)
             lines = self._progress(one)
-        problems = [*_beyond(one, lines)]
-        if one.is_accepted and one.order["state"] in SHIPPABLE:
-            problems += self._ask(one, lines)
-            lines = self._progress(one)
+        # First, because what one place will not ship another is asked for in the same breath.
         self._take_steps(one, by_request)
+        lines = self._progress(one)
+        problems = _beyond(one, lines, by_request)
+        if one.is_accepted and one.order["state"] in SHIPPABLE and self._has_begun(one):
+            problems += self._ask(one, lines)
+            self._take_steps(one, by_request)
+            lines = self._progress(one)
         return lines, problems
+
+    def _has_begun(self, one: OrderFacts) -> bool:
+        """Whether its store's orders are ours to ship: older ones were shipped by other means."""
+        rule = self.rules.store(one.order["store"])
+        if rule is not None and rule.orders_from is not None:
+            return bool(one.order["placed_at"] >= rule.orders_from)
+        accepted_at = one.receipt["answered_at"] if one.receipt else None
+        return self.start is None or (accepted_at is not None and accepted_at >= self.start)
 
     def _progress(self, one: OrderFacts) -> list[Progress]:
         return fulfilling.progress(
@@ -171,17 +203,20 @@ class _Chunk:
 
     def _ask(self, one: OrderFacts, lines: Sequence[Progress]) -> list[Problem]:
         """Ask places for what nobody was asked for; answers why something is left."""
-        rule, needs = self.rules.store(one.order["store"]), fulfilling.needs(lines)
+        rule = self.rules.store(one.order["store"])
+        needs = fulfilling.needs(lines, one.lines)
         if not needs:
             return []
         if rule is None:
             said = f"the fulfilment policy says nothing of store {one.order['store']}"
             return [Problem(NO_PLACE, "store", said)]
+        # At the last part that is allowed, what is left waits for a place that has all of it.
+        rest = rule.most_parts - sum(request.state not in NO_PART for request in one.requests)
         made = allocate(
             needs,
-            self._candidates(one, rule),
-            may_split=rule.split == "when_needed",
-            most_parts=rule.most_parts,
+            self._candidates(one, rule, needs),
+            may_split=rule.split == "when_needed" and rest > 0,
+            most_parts=rest,
             releases_backorder=rule.backorder == "release",
         )
         for part in made.parts:
@@ -197,7 +232,9 @@ class _Chunk:
         code = NO_PLACE if is_place else NO_STOCK
         return [Problem(code, "lines", f"{units} units wait: {made.reason}")]
 
-    def _candidates(self, one: OrderFacts, rule: StoreRule) -> list[Candidate]:
+    def _candidates(
+        self, one: OrderFacts, rule: StoreRule, needs: Sequence[Need]
+    ) -> list[Candidate]:
         """The places that serve the address, stores after warehouses, in the policy's order."""
         address = self.addresses.get(one.ref, {})
         sites = [self.rules.sites[name] for name in rule.ship_from]
@@ -208,9 +245,9 @@ class _Chunk:
             and site.place.serves(address.get("country", ""), address.get("region", ""))
         ]
         able.sort(key=lambda site: site.place.kind == "store")
-        return [self._candidate(one, site) for site in able]
+        return [self._candidate(one, site, needs) for site in able]
 
-    def _candidate(self, one: OrderFacts, site: Site) -> Candidate:
+    def _candidate(self, one: OrderFacts, site: Site, needs: Sequence[Need]) -> Candidate:
         free = None if site.place.assumes_stock else self.free.get(site.name)
         refs = {
             ref: row["location"]
@@ -224,24 +261,22 @@ class _Chunk:
             if request.ref in refs and request.state == FulfilmentState.REFUSED
             for line in request.units
         }
-        units = None if free is None else self._units_for(one, site, free)
+        units = None if free is None else self._units_for(one, site, free, needs)
         return Candidate(site.name, units, frozenset(said_no))
 
-    def _units_for(self, one: OrderFacts, site: Site, free: Mapping[str, int]) -> dict[str, int]:
-        """Units by the lines' SKUs: of a kit as many as its scarcest component allows.
+    def _units_for(
+        self, one: OrderFacts, site: Site, free: Mapping[str, int], needs: Sequence[Need]
+    ) -> dict[str, Decimal]:
+        """Units on its shelf by SKU.
 
         What the ERP promised at its own place is, as far as this order goes, promised to it.
         """
         store = self.systems.settings.stores[one.order["store"]]
         is_own = (site.system, site.code) == (store.erp, store.warehouse)
-        found: dict[str, int] = {}
-        for line in one.lines:
-            own = line.units if is_own and one.is_accepted else 0
-            if line.parts:
-                each = [int(free.get(sku.lower(), 0) // n) for sku, n in line.parts.items()]
-                found[line.sku] = min(each, default=0) + own
-            else:
-                found[line.sku] = free.get(line.sku.lower(), 0) + own
+        found = {sku: Decimal(units) for sku, units in free.items()}
+        for need in needs if is_own and one.is_accepted else ():
+            for sku, each in need.takes.items():
+                found[sku] = found.get(sku, Decimal()) + need.units * each
         return found
 
     def _request(self, one: OrderFacts, rule: StoreRule, part: Part) -> None:
@@ -301,11 +336,9 @@ class _Chunk:
             ],
         )
         one.requests = [
-            fulfilling.Request(
-                request.ref,
-                request.location,
-                request.state,
-                {line: cuts.get((request.ref, line), n) for line, n in request.units.items()},
+            replace(
+                request,
+                units={line: cuts.get((request.ref, line), n) for line, n in request.units.items()},
             )
             for request in one.requests
         ]
@@ -314,23 +347,40 @@ class _Chunk:
 
     def _take_steps(self, one: OrderFacts, shipped: Mapping[tuple[str, str], int]) -> None:
         turned_down = fulfilling.turned_down_by_request(one.lines, one.moves)
-        for request in one.requests:
+        for place, request in enumerate(one.requests):
             row = one.standing[request.ref]
+            wanted, gone, down, unwanted = fulfilling.units_of(request, shipped, turned_down)
             standing = Standing(
                 state=request.state,
-                wanted=sum(request.units.values()),
-                shipped=_of(shipped, request.ref),
-                turned_down=_of(turned_down, request.ref),
+                wanted=wanted,
+                shipped=gone,
+                turned_down=down,
                 release_at=row["release_at"],
                 is_held=one.is_held or request.ref in one.held_requests,
                 outcome=row.get("outcome"),
                 remote_state=row.get("remote_state"),
                 is_begun=bool(row.get("is_begun")),
                 is_cancel_refused=_is_cancel_refused(row),
+                unwanted=unwanted,
+                refusal=_refusal(row),
             )
             found = fulfilling.next_state(standing, self.systems.now())
             if found is not None:
                 self._walk(request.ref, request.state, *found, _cause(one, row))
+                if found[0] == FulfilmentState.REFUSED:
+                    self._tell_refused(row, found[1])
+                one.requests[place] = replace(request, state=found[0])
+
+    def _tell_refused(self, row: Row, reason: str) -> None:
+        """Tell that a place will not ship, though another one may be asked now."""
+        said = f"{row['fulfilment_ref']} is refused: {reason}"
+        found = exceptional(
+            Problem(REFUSED, "", said),
+            row["fulfilment_ref"],
+            self.systems.settings.service_levels,
+            sender_ref=row["order_ref"],
+        )
+        exceptions.open_all(self.connection, [found], now=self.systems.now(), run_id=self.run_id)
 
     def _walk(
         self, ref: str, state: FulfilmentState, goal: FulfilmentState, reason: str, cause: str
@@ -357,8 +407,18 @@ class _Chunk:
         )
 
 
-def _of(units: Mapping[tuple[str, str], int], ref: str) -> int:
-    return sum(count for (one, _), count in units.items() if one == ref)
+def _refusal(row: Mapping[str, Any]) -> str:
+    """In which words the warehouse said no to a request it was to be given."""
+    is_create = str(row.get("operation")).endswith(".create")
+    is_refused = row.get("write_state") == "parked" and row.get("error_class") in REFUSALS
+    return str(row.get("error_text")) if is_create and is_refused else ""
+
+
+def _ended(one: OrderFacts, lines: Sequence[Progress]) -> list[str]:
+    """Requests nobody needs to see to any more: they are over, or all of the order is."""
+    is_over = not any(line.open for line in lines)
+    over = (FulfilmentState.SHIPPED, FulfilmentState.SHORT, FulfilmentState.CANCELLED)
+    return [request.ref for request in one.requests if is_over or request.state in over]
 
 
 def _is_cancel_refused(row: Mapping[str, Any]) -> bool:
@@ -377,7 +437,9 @@ def _cause(one: OrderFacts, row: Mapping[str, Any] | None = None) -> str:
     return f"order version {one.order['raw_version']}"
 
 
-def _beyond(one: OrderFacts, lines: Sequence[Progress]) -> list[Problem]:
+def _beyond(
+    one: OrderFacts, lines: Sequence[Progress], by_request: Mapping[tuple[str, str], int]
+) -> list[Problem]:
     """More left than was ordered, or something after the order had ended."""
     found = [
         Problem(
@@ -388,17 +450,33 @@ def _beyond(one: OrderFacts, lines: Sequence[Progress]) -> list[Problem]:
         for line in lines
         if line.shipped > line.ordered
     ]
-    late = [request for request in one.requests if _ships_in_spite(one, request)]
-    if late:
-        refs = ", ".join(sorted(request.ref for request in late))
-        said = f"the order is {one.order['state']}, and the warehouse has picked {refs}"
-        found.append(Problem("shipment.after_the_end", "order", said))
+    away = {line.line_ref for line in lines if line.shipped > line.returned}
+    said = {
+        request.ref: "shipped" if _left_late(request, away, by_request) else "picked"
+        for request in one.requests
+        if _left_late(request, away, by_request) or _ships_in_spite(one, request)
+    }
+    if one.is_ended and said:
+        what = ", ".join(f"{word} {ref}" for ref, word in sorted(said.items()))
+        text = f"the order is {one.order['state']}, and the warehouse has {what}"
+        found.append(Problem("shipment.after_the_end", "order", text))
     return found
+
+
+def _left_late(
+    request: fulfilling.Request, away: Set[str], by_request: Mapping[tuple[str, str], int]
+) -> bool:
+    """Whether units left that were taken back before, and have not come back."""
+    return any(
+        by_request.get((request.ref, line), 0) > units
+        for line, units in request.units.items()
+        if line in away
+    )
 
 
 def _ships_in_spite(one: OrderFacts, request: fulfilling.Request) -> bool:
     row = one.standing[request.ref]
-    return one.is_ended and request.state not in UNSENT and _is_cancel_refused(row)
+    return request.state not in UNSENT and _is_cancel_refused(row)
 
 
 def _progress_row(order_ref: str, line: Progress) -> Row:

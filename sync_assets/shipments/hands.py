@@ -17,13 +17,15 @@ from sync_assets.domain.fulfilment import (
     SeenNotice,
     ShippingNotice,
 )
-from sync_assets.domain.orders import Rejected
+from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.mappers import woocommerce_notices
 from sync_assets.mappers.logistics import ERP_LOGISTICS, SHIPMENT_MAPPERS, fulfilment_order
 from sync_assets.writing import Answer, Outcome
 
 #: What a warehouse answers when goods cannot be called back any more.
 GONE_ALREADY = ("shipped", "part_shipped", "picking")
+#: It ships, and not as it is wanted now.
+CHANGE_REFUSED = "warehouse.change_refused"
 
 
 @dataclass
@@ -63,7 +65,7 @@ class WarehouseHand:
         documents = {
             key: FulfilmentOrder.model_validate(one.write.payload) for key, one in wanted.items()
         }
-        lacking = [key for key in wanted if not _agrees(documents[key], held.get(key))]
+        lacking = [key for key, one in wanted.items() if not _agrees(one, held.get(key))]
         payloads = [
             fulfilment_order(
                 self.kind, documents[key], wanted[key].write.core_version, self.shipping_method
@@ -74,7 +76,7 @@ class WarehouseHand:
             wanted[key].begun = True
         refused = self.client.put_fulfilments(payloads) if payloads else {}
         for key, error in refused.items():
-            wanted[key].error = error
+            _refuse(wanted[key], error, held.get(key))
         after = {**held, **self._look_up({k: wanted[k] for k in lacking if k not in refused})}
         for key, outcome in wanted.items():
             if outcome.is_open and key in after:
@@ -96,16 +98,23 @@ class WarehouseHand:
                 outcome.error = refused.get(key)
 
 
-def _agrees(document: FulfilmentOrder, seen: SeenFulfilment | None) -> bool:
-    """Whether the warehouse means to ship just this; what it does not say it is not asked twice."""
+def _agrees(outcome: Outcome, seen: SeenFulfilment | None) -> bool:
+    """Whether the warehouse says that it holds this very version of the request.
+
+    Equal units prove nothing: the address may be another. Who keeps no versions is asked again,
+    and its client writes what differs.
+    """
+    if seen is None or seen.state in ("cancelled", "refused", "waiting"):
+        return False
+    return seen.payload.get("version") == outcome.write.core_version
+
+
+def _refuse(outcome: Outcome, error: RemoteError, seen: SeenFulfilment | None) -> None:
+    """What a refusal means: of what the warehouse holds, that it stays as it is."""
     if seen is None or seen.state in ("cancelled", "refused"):
-        return False
-    if seen.units is None:
-        return False
-    wanted: dict[str, int] = {}
-    for line in document.lines:
-        wanted[line.sku] = wanted.get(line.sku, 0) + line.units
-    return dict(seen.units) == wanted and seen.state != "waiting"
+        outcome.error = error
+    else:
+        outcome.problem = Problem(CHANGE_REFUSED, outcome.write.operation, str(error))
 
 
 def _answer(seen: SeenFulfilment) -> Answer:

@@ -233,14 +233,20 @@ class _Chunk:
     # What left, told to the ERP and to the shop
 
     def _parts(self, one: OrderFacts) -> Iterable[tuple[Row, dict[str, int]]]:
-        """Shipments with whole units of this order, by line."""
+        """Shipments with the units of this order that became whole by them, by line.
+
+        A kit may leave in several shipments; it is told with the last of its components.
+        """
+        moves, before = list[fulfilling.Moved](), dict[str, int]()
         for shipment in self.shipments.get(one.ref, []):
-            moves = [m for m in one.moves if m.shipment_ref == shipment["shipment_ref"]]
+            moves += [m for m in one.moves if m.shipment_ref == shipment["shipment_ref"]]
+            whole = fulfilling.shipped_by_line(one.lines, moves)
             units = {
-                ref: count
-                for ref, count in fulfilling.shipped_by_line(one.lines, moves).items()
-                if count > 0
+                ref: count - before.get(ref, 0)
+                for ref, count in whole.items()
+                if count > before.get(ref, 0)
             }
+            before = whole
             if units:
                 yield shipment, units
 

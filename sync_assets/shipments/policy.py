@@ -68,7 +68,11 @@ def kind_of_system(settings: Settings, name: str) -> str | None:
 def in_force(systems: Systems, connection: Connection) -> Rules:
     """The policy now, over the stock locations of the stock policy."""
     stock = policies.in_force(systems, connection).policy
-    policy = FILE.in_force(systems, connection)
+
+    def places_are_known(policy: FulfilmentPolicy) -> None:
+        rules_of(policy, stock, systems.settings)
+
+    policy = FILE.in_force(systems, connection, places_are_known)
     return rules_of(policy, stock, systems.settings)
 
 

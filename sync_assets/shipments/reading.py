@@ -25,6 +25,7 @@ from sync_assets.hints import is_due
 from sync_assets.mappers import easypost
 from sync_assets.mappers.logistics import hinted
 from sync_assets.reading import Page, Tally, keep, was_read
+from sync_assets.shipments.fulfilling import START
 
 SHIPMENTS, TRACKERS, CARRIERS = "shipments", "trackers", "carriers__trackings"
 #: An ERP dates a change with the start of its transaction: the longest one must fit in.
@@ -32,6 +33,8 @@ OVERLAP = timedelta(minutes=5)
 TAKEN, BATCH = 500, 100
 #: Returns have a reader of their own.
 RETURNS = ("return", "returns")
+#: Carriers' answers too, whoever hands them on.
+OTHERS = (*RETURNS, "tracking")
 #: Senders of our own contracts; carriers' answers come so too.
 GENERIC = "hmac"
 
@@ -69,7 +72,11 @@ def _changed_in_erp(systems: Systems, erp: str, run_id: str | None) -> Tally:
 
 def _since(systems: Systems, system: str) -> datetime:
     with connected(systems.engine) as connection:
-        return raw.complete_until(connection, system, SHIPMENTS) or systems.settings.backfill_from
+        return (
+            raw.complete_until(connection, system, SHIPMENTS)
+            or raw.complete_until(connection, *START)
+            or systems.settings.backfill_from
+        )
 
 
 def _kept(
@@ -122,7 +129,7 @@ def _follow(
     source = kind if kind == "shipbob" else GENERIC
     total = Tally()
     while True:
-        with taken(systems, source, system, Kinds(RETURNS, False), run_id) as (rows, settle):
+        with taken(systems, source, system, Kinds(OTHERS, False), run_id) as (rows, settle):
             if not rows:
                 return total
             named = _named(kind, rows)

@@ -173,6 +173,15 @@ def test_the_last_delivery_calls_the_rest_off(shelf: Shelf) -> None:
     assert (page[0]["on_hand"], page[0]["allocated"]) == (4, 0)
 
 
+def test_the_rest_is_called_off_without_anything_leaving(shelf: Shelf) -> None:
+    erp, closing = odoo(shelf), delivery(sell(shelf, "us:1", MUG=3), is_last=True)
+    assert state(erp, closing) == ("begun", {})
+    assert erp.put_deliveries([closing, closing]) == {}
+    assert seen(shelf) == [("cancel", {"MUG": 3}, None)]
+    assert state(erp, closing) == ("done", {})
+    assert shelf.erp.count("stock.picking.action_cancel") == 1
+
+
 def test_kits_leave_as_their_components(shelf: Shelf) -> None:
     shelf.erp.add_kit("SET", "Set", "12", {"MUG": 1, "PEN": 3})
     erp, order = odoo(shelf), sell(shelf, "us:1", SET=2)

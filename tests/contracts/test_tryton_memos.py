@@ -1,17 +1,23 @@
 """Credit memos in Tryton: once per key, to the cent; recordings and a real server."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import sync_assets.mappers.tryton_memos as mapper
-from resources.errors import Missing
+from resources.errors import Missing, UnknownOutcome
 from sync_assets.domain.returns import CreditMemo, MemoLine, SeenMemo
 from sync_assets.ops import tryton_seed
+from tests.contracts.test_tryton_client import Call, erp, said, warning
+from tests.contracts.test_tryton_stock import entries
 from tests.contracts.tryton_house import TAX, House, Killed, running_house
+from tests.contracts.tryton_tables import Tables
 
 D = Decimal
 live = pytest.mark.tryton
@@ -24,10 +30,10 @@ def line(house: House, sku: str, units: int, net: str, **how: Any) -> MemoLine:
     return MemoLine(units=D(units), net_amount=D(net), **{**said, **how})
 
 
-def credit(key: str, order: int, *lines: MemoLine, **how: Any) -> CreditMemo:
+def credit(order_ref: str, order: int, *lines: MemoLine, **how: Any) -> CreditMemo:
     said: dict[str, Any] = {
-        "key": f"{key}:m1",
-        "order_ref": key,
+        "key": f"{order_ref}:m1",
+        "order_ref": order_ref,
         "order_id": order,
         "party": "eu:customer:5",
         "store": "eu",
@@ -78,7 +84,7 @@ def test_part_of_an_order_is_credited_to_the_cent_with_its_tax(house: House) -> 
     draft = seen(house, document.key)
     # 19.99 and 1.50 are 21.49; 19 % of it is 4.0831.
     assert (draft.state, draft.total_amount, draft.tax_amount) == ("draft", D("25.57"), D("4.08"))
-    assert (draft.number, draft.journal, draft.booked_on, draft.lines) == (None, None, None, 3)
+    assert (draft.number, draft.journal, draft.booked_on, draft.lines) == (None, None, None, 2)
     assert house.erp.post_credit_memos([number]) == {}
     assert house.erp.post_credit_memos([number]) == {}
     posted = seen(house, document.key)
@@ -217,3 +223,178 @@ def test_a_memo_of_an_order_or_item_that_is_not_there_is_refused(house: House) -
     assert isinstance(house.erp.put_credit_memos([payload])[odd.key], Missing)
     assert isinstance(house.erp.post_credit_memos([999_999])[999_999], Missing)
     assert drafts(house, odd.key) == []
+
+
+# Recordings and prepared answers
+
+
+INVOICE, LINE = "account.invoice", "account.invoice.line"
+REFS = {"company": {"Acme": 1}, "currency": {"EUR": 46}, "tax": {"VAT 20%": 1}}
+
+
+@dataclass
+class Ledger(Tables):
+    """The order behind the recorded credit note, and its invoice."""
+
+    def __post_init__(self) -> None:
+        self.rows |= {
+            "sale.sale": [
+                {"id": 960, "party": 14, "invoice_party": None, "invoice_address": 8}
+                | {"payment_term": 10, "invoices": [936], "lines": [1400]}
+            ],
+            LINE: [
+                {"id": 2000, "origin": "sale.line,1400", "product": 32, "account": 99, "unit": 1}
+                | {"invoice.": {"id": 936, "state": "draft", "account": 39, "journal": 1}}
+                | {"invoice": 936}
+            ],
+            INVOICE: [],
+            "product.product": [{"id": 7, "default_uom": 1, "account_category.": None}],
+        }
+        self.buttons[f"model.{INVOICE}.post"] = self.posted
+        self.buttons["model.account.configuration.read"] = lambda call: said(
+            [{"id": 1, "default_category_account_revenue": 98, "default_account_receivable": 39}]
+        )
+
+    def posted(self, call: Call) -> None:
+        row = self.row(INVOICE, call.params[0][0])
+        row |= {"state": "posted", "number": "21"}
+
+    def _created(self, model: str, call: Call) -> list[int]:
+        made = super()._created(model, call)
+        for number in made:
+            self.row(model, number)["state"] = "draft"
+        return made
+
+
+def recorded_memo(*lines: MemoLine) -> CreditMemo:
+    goods = MemoLine(
+        key="eu:1460:1",
+        kind="product",
+        item="BENCH-007",
+        item_id=32,
+        description="Bench 7",
+        units=D(1),
+        net_amount=D("10.00"),
+        tax_amount=D("2.00"),
+        taxes=("VAT 20%",),
+    )
+    how = {"company": "Acme", "issued_on": date(2026, 11, 20), "reason": "partial refund"}
+    return credit("eu:1460", 960, *(lines or (goods,)), key="V1460-RF", **how)
+
+
+def test_a_memo_is_made_with_the_recorded_values(recordings: Path) -> None:
+    """credit_note_direct: one unit of three, at 10.00 and 20 % tax."""
+    recorded = entries(recordings, "credit_note_direct")
+    theirs = recorded[2]["request"]["body"]["params"][0][0]
+    ledger = Ledger()
+    payload = mapper.credit_memo(recorded_memo(), REFS)
+    assert erp(ledger).put_credit_memos([payload]) == {"V1460-RF": 1}
+    (ours,) = ledger.asked(f"model.{INVOICE}.create")[0].params[0]
+    same = ("type", "party", "invoice_address", "account", "journal", "currency", "reference")
+    assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+    assert (ours["invoice_date"], ours["accounting_date"]) == ("2026-11-20", "2026-11-20")
+    assert ours["description"] == theirs["description"]
+    ((_, (line,)),) = ours["lines"]
+    ((_, (their_line,)),) = theirs["lines"]
+    assert line["origin"] == "account.invoice.line,2000"
+    assert D(line["unit_price"].pop("decimal")) == D(their_line["unit_price"].pop("decimal"))
+    assert {name: line[name] for name in their_line} == their_line
+
+
+def test_the_recorded_memo_is_seen_with_positive_amounts(recordings: Path) -> None:
+    recorded = entries(recordings, "credit_note_direct")[5]
+    (row,) = recorded["response"]["body"]["result"]
+    ledger = Ledger()
+    ledger.rows[INVOICE] = [
+        {**row, "type": "out", "reference": "V1460-RF", "lines": [5]}
+        | {"currency.": {"code": "EUR"}, "move.": {"number": "12", "date": day(2026, 11, 20)}}
+    ]
+    found = mapper.seen_memo(erp(ledger).credit_memos(["V1460-RF", "other"])["V1460-RF"])
+    assert (found.state, found.number, found.journal) == ("posted", "21", "12")
+    assert (found.total_amount, found.tax_amount) == (D("12.00"), D("2.00"))
+    assert found.booked_on == date(2026, 11, 20)
+
+
+def day(year: int, month: int, date: int) -> dict[str, Any]:
+    return {"__class__": "date", "year": year, "month": month, "day": date}
+
+
+def test_a_repeated_call_makes_no_second_draft_and_posts_once() -> None:
+    ledger = Ledger()
+    payload = mapper.credit_memo(recorded_memo(), REFS)
+    assert erp(ledger).put_credit_memos([payload]) == erp(ledger).put_credit_memos([payload])
+    assert erp(ledger).post_credit_memos([1]) == {}
+    assert erp(ledger).post_credit_memos([1]) == {}
+    assert ledger.count(f"model.{INVOICE}.create") == 1
+    assert ledger.count(f"model.{INVOICE}.post") == 1
+
+
+def test_of_twins_made_at_the_same_moment_the_later_is_deleted() -> None:
+    ledger = Ledger()
+    payload = mapper.credit_memo(recorded_memo(), REFS)
+
+    def another_was_first(call: Call) -> dict[str, Any]:
+        twin = {"id": 1, "type": "out", "reference": "V1460-RF", "state": "draft"}
+        ledger.rows[INVOICE].append(twin)
+        return said(ledger._created(INVOICE, call))
+
+    ledger.play(f"model.{INVOICE}.create", another_was_first)
+    ledger.play(f"model.{INVOICE}.delete", said(None))
+    assert erp(ledger).put_credit_memos([payload]) == {"V1460-RF": 1}
+    assert [call.params for call in ledger.sent("delete")] == [[[2]]]
+    assert erp(ledger).post_credit_memos([2])[2].code == "twin"
+    assert ledger.count(f"model.{INVOICE}.post") == 0
+
+
+def test_a_second_posted_memo_of_a_key_is_told_and_a_draft_or_a_cancelled_one_is_not() -> None:
+    ledger = Ledger()
+    states = ("cancelled", "draft", "posted", "paid")
+    ledger.rows[INVOICE] = [
+        {"id": number, "type": "out", "reference": "V1460-RF", "state": state, "lines": []}
+        for number, state in enumerate(states, start=1)
+    ]
+    (found,) = erp(ledger).credit_memos(["V1460-RF"]).values()
+    assert (found["id"], found["twins"]) == (3, [4])
+
+
+def test_our_taxes_are_agreed_to_and_other_questions_are_not() -> None:
+    ledger = Ledger()
+    erp(ledger).put_credit_memos([mapper.credit_memo(recorded_memo(), REFS)])
+    post, skip = f"model.{INVOICE}.post", "model.res.user.warning.skip"
+    ledger.play(post, warning("6b.invoice_taxes")).play(skip, said(None))
+    assert erp(ledger).post_credit_memos([1]) == {}
+    assert [call.params for call in ledger.asked(skip)] == [["6b.invoice_taxes", False]]
+    ledger.row(INVOICE, 1).update({"state": "draft", "invoice_date": day(2026, 11, 20)})
+    ledger.play(post, warning("6b.invoice_date_future"))
+    assert erp(ledger).post_credit_memos([1])[1].code == "6b.invoice_date_future"
+    assert ledger.count(skip) == 1
+
+
+def test_an_item_the_invoice_does_not_name_is_booked_where_its_category_or_the_books_say() -> None:
+    ledger = Ledger()
+    money = MemoLine(
+        key="amount",
+        kind="amount",
+        item="GOODWILL",
+        item_id=7,
+        description="Goodwill",
+        units=D(0),
+        net_amount=D("5.00"),
+        tax_amount=D(0),
+    )
+    erp(ledger).put_credit_memos([mapper.credit_memo(recorded_memo(money), REFS)])
+    ledger.rows["product.product"][0]["account_category."] = {"account_revenue": 97}
+    rounding = mapper.rounding_line(recorded_memo(), D("0.01"), 7)
+    ledger.row(INVOICE, 1).update({"company": 1, "currency": 46})
+    erp(ledger).add_credit_memo_line(1, rounding)
+    ((_, (first,)),) = ledger.asked(f"model.{INVOICE}.create")[0].params[0][0]["lines"]
+    ((_, (added,)),) = ledger.asked(f"model.{INVOICE}.write")[0].params[1]["lines"]
+    assert (first["account"], first["quantity"], first["origin"]) == (98, -1, None)
+    assert (added["account"], added["quantity"], added["taxes"]) == (97, -1, [["add", []]])
+    assert added["unit_price"] == {"__class__": "Decimal", "decimal": "0.01"}
+
+
+def test_a_lost_answer_to_a_create_is_an_unknown_outcome() -> None:
+    ledger = Ledger().play(f"model.{INVOICE}.create", httpx.ReadTimeout("lost"))
+    with pytest.raises(UnknownOutcome):
+        erp(ledger).put_credit_memos([mapper.credit_memo(recorded_memo(), REFS)])

@@ -1,16 +1,24 @@
 """Goods that come back to Tryton: booked once, whoever books them; recordings and a real server."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import sync_assets.mappers.tryton_logistics as mapper
-from resources.errors import Missing
+from resources.errors import Missing, TryAgain, UnknownOutcome
+from resources.systems.tryton_receipts import Receipt
 from sync_assets.domain.returns import Restock, RestockLine, SeenReturn
+from tests.contracts.test_tryton_client import Call, erp
+from tests.contracts.test_tryton_stock import entries
 from tests.contracts.tryton_house import House, Killed, running_house
+from tests.contracts.tryton_tables import Tables
 
 D = Decimal
 BACK, INTERNAL = "stock.shipment.out.return", "stock.shipment.internal"
@@ -263,3 +271,202 @@ def test_returns_are_read_with_what_became_of_each_unit(house: House) -> None:
 def back_since(house: House, since: datetime) -> list[SeenReturn]:
     pages = house.erp.returns_changed_since(since, timedelta())
     return [mapper.goods_back(raw.body) for page in pages for raw in page]  # type: ignore[union-attr]
+
+
+# Recordings and prepared answers
+
+
+@dataclass
+class Shelf(Tables):
+    """Order 2 of two units that left, and the return that the wizard made of it in the recording.
+
+    `returned` units of it are back; none: nobody pressed the wizard.
+    """
+
+    returned: int = 0
+
+    def __post_init__(self) -> None:
+        common = {
+            "product": 2,
+            "product.": {"id": 2, "code": "A-SKU-001"},
+            "unit": 1,
+            "company": 1,
+            "unit_price": {"__class__": "Decimal", "decimal": "11.00"},
+            "currency": 46,
+            "state": "done",
+        }
+        left = {
+            **common,
+            "id": 26,
+            "quantity": 2.0,
+            "sale": 2,
+            "shipment": "stock.shipment.out,1",
+            "origin": "sale.line,3",
+            "to_location": 7,
+            "from_location.": {"type": "storage"},
+        }
+        back = {
+            **common,
+            "id": 40,
+            "quantity": float(self.returned),
+            "sale": 8,
+            "shipment": "stock.shipment.out.return,1",
+            "origin": "sale.line,9",
+            "to_location": 1,
+            "from_location.": {"type": "customer"},
+        }
+        by_wizard = {"id": 1, "number": "1", "state": "done", "reference": "RMA-7"}
+        self.rows |= {
+            "sale.sale": [{"id": 2, "state": "done", "origin": None}],
+            "stock.move": [left],
+            BACK: [],
+            INTERNAL: [],
+            "stock.shipment.out": [{"id": 1, "warehouse": 5, "customer": 4}],
+            "stock.location": [
+                {"id": 5, "code": "WH", "type": "warehouse", "input_location": 1}
+                | {"storage_location": 3, "lost_found_location": 4, "waste_locations": []}
+            ],
+        }
+        if self.returned:
+            self.rows["sale.sale"].append({"id": 8, "state": "done", "origin": "sale.sale,2"})
+            self.rows["stock.move"].append(back)
+            self.rows[BACK].append({**by_wizard, "_timestamp": "3.5"})
+        self.buttons[f"model.{BACK}.receive"] = self.received
+
+    def received(self, call: Call) -> None:
+        self.row(BACK, call.params[0][0])["state"] = "done"
+
+    def _created(self, model: str, call: Call) -> list[int]:
+        made = super()._created(model, call)
+        for number in made:
+            row = self.row(model, number)
+            row |= {"state": "draft", "number": str(number)}
+            for values in row["incoming_moves"][0][1]:
+                moves = self.rows["stock.move"]
+                moves.append(
+                    {
+                        "id": 100 + len(moves),
+                        "state": "done",
+                        "sale": None,
+                        "product.": {"id": 2, "code": "A-SKU-001"},
+                        **values,
+                        "shipment": f"{model},{number}",
+                        "from_location.": {"type": "customer"},
+                    }
+                )
+        return made
+
+
+def of_two(number: str = "r1", units: int = 1) -> dict[str, Any]:
+    return came_back("eu:1001", 2, number, units={"A-SKU-001": (units, 0, 0)})
+
+
+def test_the_return_a_person_made_with_the_wizard_is_found_and_adopted(recordings: Path) -> None:
+    """return: the wizard makes a sale whose origin is the order, and a receipt of one unit."""
+    recorded = entries(recordings, "return")
+    body = recorded[4]["request"]["body"]
+    assert body["params"][0] == [["origin", "=", "sale.sale,2"]]
+    assert recorded[4]["response"]["body"]["result"][0]["id"] == 8
+    assert recorded[10]["response"]["body"]["result"][0]["shipment_returns"] == [1]
+    shelf = Shelf(returned=1)
+    assert erp(shelf).put_restocks([of_two()]) == {}
+    (write,) = shelf.sent("write", "create", "receive", "do")
+    assert write.params == [[1], {"reference": "RMA-7 eu:1001:r1[2x1]"}]
+    assert write.context["_timestamp"] == {"stock.shipment.out.return,1": "3.5"}
+    assert erp(shelf).put_restocks([of_two()]) == {}
+    assert len(shelf.sent("write", "create", "receive", "do")) == 1
+    found = mapper.seen_restock(erp(shelf).restocks([of_two()])["eu:1001:r1"])
+    assert (found.state, found.units, found.number) == ("done", {"A-SKU-001": 1}, "1")
+
+
+def test_a_receipt_names_the_move_by_which_the_goods_left_and_makes_no_sale() -> None:
+    shelf = Shelf()
+    assert erp(shelf).put_restocks([of_two(units=2)]) == {}
+    (create,) = shelf.sent("create")
+    assert create.method == f"model.{BACK}.create"
+    day = {"__class__": "date", "year": 2026, "month": 11, "day": 24}
+    assert create.params[0] == [
+        {
+            "company": 1,
+            "customer": 4,
+            "warehouse": 5,
+            "reference": "eu:1001:r1",
+            "warehouse_input": 3,
+            "warehouse_storage": 3,
+            "effective_date": day,
+            "incoming_moves": [
+                [
+                    "create",
+                    [
+                        {
+                            "product": 2,
+                            "unit": 1,
+                            "quantity": 2,
+                            "company": 1,
+                            "unit_price": {"__class__": "Decimal", "decimal": "11.00"},
+                            "currency": 46,
+                            "from_location": 7,
+                            "to_location": 3,
+                            "origin": "stock.move,26",
+                        }
+                    ],
+                ]
+            ],
+        }
+    ]
+
+
+def test_what_is_beyond_a_receipt_by_hand_is_booked_by_us() -> None:
+    shelf = Shelf(returned=1)
+    assert erp(shelf).put_restocks([of_two(units=2)]) == {}
+    assert shelf.row(BACK, 1)["reference"] == "RMA-7 eu:1001:r1[2x1]"
+    (moves,) = shelf.row(BACK, 2)["incoming_moves"]
+    assert [move["quantity"] for move in moves[1]] == [1]
+    assert code_of(erp(shelf).put_restocks([of_two("r2")]), "eu:1001:r2") == "over_returned"
+
+
+def test_a_receipt_whose_answer_was_lost_is_not_made_again() -> None:
+    shelf = Shelf()
+    create = f"model.{BACK}.create"
+
+    def lost_answer(call: Call) -> httpx.ReadTimeout:
+        shelf._created(BACK, call)
+        return httpx.ReadTimeout("lost")
+
+    shelf.play(create, lost_answer)
+    with pytest.raises(UnknownOutcome):
+        erp(shelf).put_restocks([of_two()])
+    begun = mapper.seen_restock(erp(shelf).restocks([of_two()])["eu:1001:r1"])
+    assert begun.state == "begun"
+    assert erp(shelf).put_restocks([of_two()]) == {}
+    assert shelf.count(create) == 1
+    done = mapper.seen_restock(erp(shelf).restocks([of_two()])["eu:1001:r1"])
+    assert (done.state, done.units) == ("done", {"A-SKU-001": 1})
+
+
+def test_a_receipt_of_ours_that_a_person_cancelled_is_not_made_again() -> None:
+    shelf = Shelf()
+    erp(shelf).put_restocks([of_two()])
+    shelf.row(BACK, 1)["state"] = "cancelled"
+    assert code_of(erp(shelf).put_restocks([of_two()]), "eu:1001:r1") == "cancelled"
+    assert mapper.seen_restock(erp(shelf).restocks([of_two()])["eu:1001:r1"]).state == "cancelled"
+
+
+def test_a_receipt_somebody_changed_meanwhile_is_not_claimed() -> None:
+    shelf = Shelf(returned=1)
+    stale = {"id": 1, "error": ["ConcurrencyException", "Records were modified in the meanwhile"]}
+    shelf.play(f"model.{BACK}.write", stale)
+    with pytest.raises(TryAgain):
+        erp(shelf).put_restocks([of_two()])
+    assert shelf.row(BACK, 1)["reference"] == "RMA-7"
+    assert shelf.sent("create", "receive") == []
+
+
+def test_notes_of_several_returns_on_one_receipt_are_kept_apart() -> None:
+    row = {"id": 1, "reference": "RMA-7 eu:1001:r1[2x1]", "state": "done"}
+    moves = ({"product": 2, "quantity": D(3), "state": "done"},)
+    noted = Receipt(row, moves).claiming("eu:1001:r2", Counter({3: 1, 2: 1}))
+    assert noted == "RMA-7 eu:1001:r1[2x1] eu:1001:r2[2x1,3x1]"
+    again = Receipt({**row, "reference": noted}, moves)
+    assert again.claims == {"eu:1001:r1": Counter({2: 1}), "eu:1001:r2": Counter({2: 1, 3: 1})}
+    assert again.claiming("eu:1001:r1", Counter({2: 1})).endswith("eu:1001:r1[2x2]")

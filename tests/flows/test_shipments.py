@@ -1,7 +1,6 @@
 """From an accepted order to the customer's parcel: released, shipped, told to shop and ERP."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -22,7 +21,9 @@ def test_an_accepted_order_is_released_acknowledged_shipped_and_told(ship: Shipp
     ship.run()
     assert ship.states(ref) == {f"{ref}:f1": "acknowledged"}
 
-    ship.north.ship(f"{ref}:f1", parcels=({"tracking_number": "1Z999AA10123456784", "carrier": "UPS"},))
+    ship.north.ship(
+        f"{ref}:f1", parcels=({"tracking_number": "1Z999AA10123456784", "carrier": "UPS"},)
+    )
     ship.run(2)
     assert ship.states(ref) == {f"{ref}:f1": "shipped"}
     assert ship.progress(ref) == {

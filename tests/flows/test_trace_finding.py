@@ -49,7 +49,9 @@ def _filled(engine: Engine) -> Traces:
         remote_id="31",
         remote_number="WH/OUT/00031",
     )
-    made.returned(sender_ref="RMA-5", tracking_number="1zr-000 4", exchange_order_ref="us:3000")
+    made.returned(
+        sender_ref="desk:RMA-5", tracking_number="1zr-000 4", exchange_order_ref="us:3000"
+    )
     made.answered("odoo__restocks", "odoo", "us:1042:r1", DAY, remote_number="WH/IN/00004")
     made.answered(
         "woocommerce__exchanges", "us", "us:1042:r1", DAY, remote_id="3000", remote_number="EX-3000"
@@ -101,6 +103,7 @@ def _filled(engine: Engine) -> Traces:
         ("north:5512/us:1042", "our key"),
         ("us:1042:r1", "our key"),
         ("RMA-5", "sender's reference of a return"),
+        ("desk:RMA-5", "sender's reference of a return"),
         ("1ZR0004", "tracking number of a return"),
         ("1zr 000-4", "tracking number of a return"),
         ("WH/IN/00004", "odoo restock"),

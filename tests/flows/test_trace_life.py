@@ -124,8 +124,22 @@ def test_an_order_is_told_from_the_shops_word_to_the_carriers(store: Traces) -> 
 def test_what_comes_back_is_told_with_its_goods_its_money_and_its_books(store: Traces) -> None:
     store.order()
     store.returned(
-        minutes=10, received_at=at(30), tracking_number="1ZR 4", exchange_order_ref="us:3000"
+        minutes=10,
+        received_at=at(30),
+        tracking_number="1ZR 4",
+        exchange_order_ref="us:3000",
+        sender_ref="desk:RMA-5",
     )
+    store.version("requests__returns", "desk", "RMA-5", 9)
+    store.version("http__returns", "north", "R8", 29)
+    store.version("easypost__trackers", "parcels", "trk_1", 21)
+    store.version("easypost__trackers", "parcels", "trk_2", 22)
+    with connected(store.engine) as connection:
+        known = [
+            refs.Ref("us:1042:r1", "return", "north", "return", "R8"),
+            refs.Ref("parcel:1ZR4", "parcel", "parcels", "tracker", "trk_1"),
+        ]
+        refs.remember(connection, known, at(0))
     store.parcel("parcel:1ZR4", "1ZR 4", is_return=True)
     store.tracked("parcel:1ZR4", 20, "delivered", "Left at dock", tracking_number="1ZR 4")
     store.steps("return", "us:1042:r1", 11, "approved", actor="ann")
@@ -175,6 +189,10 @@ def test_what_comes_back_is_told_with_its_goods_its_money_and_its_books(store: T
     )
     store.answered("odoo__credit_reversals", "odoo", "us:881", 70, remote_number="RINV/2")
     assert store.story() == [
+        (
+            *(9, "returns", "raw"),
+            "return RMA-5: version 1 via delta, changed there 2026-03-02 09:09:00 UTC",
+        ),
         (10, "returns", "core", "return us:1042:r1 by request: 2 × TEA"),
         (
             *(10, "returns", "saga"),
@@ -187,6 +205,14 @@ def test_what_comes_back_is_told_with_its_goods_its_money_and_its_books(store: T
         (
             *(20, "returns", "tracking"),
             "parcel 1ZR 4: “Left at dock” = delivered in Springfield",
+        ),
+        (
+            *(21, "shipments", "raw"),
+            "parcel trk_1: version 1 via delta, changed there 2026-03-02 09:21:00 UTC",
+        ),
+        (
+            *(29, "returns", "raw"),
+            "return R8: version 1 via delta, changed there 2026-03-02 09:29:00 UTC",
         ),
         (
             *(30, "returns", "core"),

@@ -231,10 +231,10 @@ end $$;
 create trigger moved_parcels_go_on after update of state on core.parcels
     for each row when (old.state <> new.state) execute function ops.mark_after_parcel();
 
--- Orders that were there before.
-insert into ops.stale (queue, key, since)
-select q.queue, o.order_ref, now()
-from core.orders o cross join (values ('fulfilment'), ('after_sale')) q (queue);
+-- Where orders were accepted before, shipments and refunds begin here: what was shipped and credited
+-- by other means until now is not done a second time. A new deployment has no beginning.
+insert into ops.watermark (source, stream, complete_until, updated_at)
+select 'after_sale', 'start', now(), now() where exists (select from core.orders);
 
 -- An order that ended in its shop waits for its warehouse before the ERP hears of it.
 alter table plan.odoo__sales_orders drop constraint plan_action_is_known;
