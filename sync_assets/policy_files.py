@@ -85,9 +85,7 @@ class PolicyFile(Generic[P]):
         """
         settings, fault = systems.settings, None
         try:
-            read = self.from_file(settings)
-            if read:
-                must_suit(read[0])
+            read = self._suitable(settings, must_suit)
         except PolicyError as mistake:
             fault, read = str(mistake), None
             found = self._last_good(connection, settings, must_suit) or self.implied(settings)
@@ -97,6 +95,16 @@ class PolicyFile(Generic[P]):
             self._keep(connection, systems, read[1])
         self._tell(connection, systems, fault)
         return found
+
+    def _suitable(self, settings: Settings, must_suit: Callable[[P], None]) -> tuple[P, str] | None:
+        """The policy of the file, if it suits."""
+        read = self.from_file(settings)
+        try:
+            if read:
+                must_suit(read[0])
+        except PolicyError as fault:
+            raise PolicyError(f"{self.path(settings).name}: {fault}") from fault
+        return read
 
     def _keep(self, connection: Connection, systems: Systems, body: str) -> None:
         digest = hashlib.sha256(body.encode()).hexdigest()[:32]

@@ -21,12 +21,10 @@ ENDED = frozenset({M.WITHDRAWN, M.REVERSED})
 SAID_FAILED = frozenset({M.PENDING, M.CONFIRMED, M.CREDITED, M.CLOSED})
 
 
-def advance(case: Case) -> bool:
-    """Take the next step of every refund that has one, ours first; whether there was any."""
-    before = len(case.moves)
+def advance(case: Case) -> None:
+    """Take the next step of every refund that has one, ours first."""
     for ref in sorted(case.refunds, key=lambda key: (not case.refunds[key].is_ours, key)):
         _step(case, case.refunds[ref])
-    return len(case.moves) > before
 
 
 def _step(case: Case, one: Refund) -> None:

@@ -151,9 +151,8 @@ def exchange_value(case: Case, one: Return) -> Decimal:
     return total(parts_of(case, one))
 
 
-def pay(case: Case) -> bool:
-    """Make the refunds that are due; whether there was any."""
-    before = len(case.new_refunds)
+def pay(case: Case) -> None:
+    """Make the refunds that are due."""
     for ref in sorted(case.returns):
         one = case.returns[ref]
         if not is_owed(case, one):
@@ -162,7 +161,6 @@ def pay(case: Case) -> bool:
             _set_off(case, one)
         else:
             _refund(case, one, parts_of(case, one), case.rule.refund_method)
-    return len(case.new_refunds) > before
 
 
 def _set_off(case: Case, one: Return) -> None:

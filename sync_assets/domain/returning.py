@@ -38,12 +38,10 @@ FATES = {
 }
 
 
-def advance(case: Case) -> bool:
-    """Take the next step of every return that has one; whether there was any."""
-    before = len(case.moves)
+def advance(case: Case) -> None:
+    """Take the next step of every return that has one."""
     for ref in sorted(case.returns):
         _step(case, case.returns[ref])
-    return len(case.moves) > before
 
 
 def _step(case: Case, one: Return) -> None:
@@ -155,7 +153,7 @@ def _settle(case: Case, one: Return) -> None:
     waits = (
         restitution.is_owed(case, one)
         or restitution.wants_exchange(case, one)
-        or restitution.needs_word(case, one)
+        
     )
     goods_done = one.is_booked or not one.received_units
     if is_paid and goods_done and not waits:

@@ -23,14 +23,15 @@ VOID = frozenset({M.REFUSED, M.WITHDRAWN, M.REVERSED})
 
 def settle(case: Case) -> list[Trouble]:
     """Let everything follow that follows; answers what waits for a person."""
-    _open(case)
     for _ in range(MOST_ROUNDS):
+        before = len(case.moves)
+        _open(case)
         returning.allot(case)
         _join(case)
-        moved = refunding.advance(case)
-        moved |= returning.advance(case)
-        moved |= restitution.pay(case)
-        if not moved:
+        refunding.advance(case)
+        returning.advance(case)
+        restitution.pay(case)
+        if len(case.moves) == before:
             return [*returning.troubles(case), *refunding.troubles(case)]
     raise AssertionError(f"{case.order_ref} never comes to rest")
 

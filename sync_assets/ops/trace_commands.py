@@ -46,11 +46,13 @@ def trace(
 ) -> None:
     """Follow one order through all systems, from any of its references.
 
-    Tells where it stands, whom it waits for and since when, what its lines have come to, and
-    everything that happened, in time order (UTC): what systems said, what was planned, written and
-    answered, parcels and carriers' words, returns, refunds and credit memos, and what people did.
-    Names and addresses are never shown. Several orders under one reference are all told, the newest
-    first. Ends with 1 when nothing is known.
+    Tells where it stands, whom it waits for and since when, and what its lines have come to.
+
+    Then everything that happened, in time order (UTC): what systems said, what was planned, written
+    and answered, parcels and carriers' words, returns, refunds, credit memos, what people did.
+
+    Several orders under one reference are all told, the newest first, at most twenty. Names and
+    addresses are never shown. Ends with 1 when nothing is known.
 
     sync-assets trace us:1042
 

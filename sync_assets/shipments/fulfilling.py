@@ -96,7 +96,7 @@ def _unmark(connection: Connection, keys: Sequence[str]) -> None:
 
 
 def _mark_due(connection: Connection, systems: Systems, *, whole: bool) -> None:
-    """Mark orders whose requests may go now, and those that wait for stock."""
+    """Mark orders whose requests may go now or were refused, and those that wait for stock."""
     rows = read_rows(
         connection,
         """
@@ -104,12 +104,19 @@ def _mark_due(connection: Connection, systems: Systems, *, whole: bool) -> None:
         where state = 'planned' and release_at <= :now
            or :whole and state not in ('shipped', 'short', 'cancelled')
         union
+        select f.order_ref from core.fulfilment_orders f join ops.outbox x
+            on x.system = f.system and x.thing_ref = f.fulfilment_ref and x.state = 'parked'
+        where f.state = 'released' and x.operation = 'fulfilment.create'
+              and x.error_class = any(:refusals)
+           or f.state = 'cancel_requested' and x.operation = 'fulfilment.cancel'
+        union
         (select subject_ref from ops.exception where state = 'open' and code = any(:waits)
          order by opened_at limit :most)
         """,
         now=systems.now(),
         whole=whole,
         waits=[NO_STOCK, NO_PLACE],
+        refusals=list(REFUSALS),
         most=MOST_WAITING,
     )
     stale.mark(connection, QUEUE, [row["key"] for row in rows], systems.now())

@@ -35,7 +35,13 @@ from sync_assets.shipments import policy as policies
 from sync_assets.shipments.facts import OrderFacts
 from sync_assets.shipments.fulfilling import CHUNK, PLAN_QUEUE
 from sync_assets.shipments.policy import Rules
-from sync_assets.shipments.things import COMPLETIONS, NOTICES, deliveries, fulfilment_orders
+from sync_assets.shipments.things import (
+    COMPLETIONS,
+    ERP_KINDS,
+    NOTICES,
+    deliveries,
+    fulfilment_orders,
+)
 from sync_assets.trouble import exceptional
 from sync_assets.writing import Planned, Thing, keep_plan
 
@@ -130,8 +136,9 @@ class _Chunk:
             if kind is not None:
                 row = self._fulfilment(one, request, kind)
                 yield fulfilment_orders(kind), system, row
-                if row.action == "conflict":
-                    problems.append(self._told_conflict(one, row))
+                why = self._why_told(one, request, row, kind)
+                if why is not None:
+                    problems.append(self._told_conflict(one, row, why))
         if one.order["store"] in self.systems.settings.stores:
             notices = list(self._notices(one))
             yield from self._deliveries(one)
@@ -177,7 +184,7 @@ class _Chunk:
             return "create", "not there yet"
         if row["answered_hash"] == wanted:
             return "none", "the warehouse has it so"
-        if kind in ("odoo", "tryton"):
+        if kind in ERP_KINDS:
             return "conflict", "changed after the ERP planned it"
         return "change", "wanted otherwise than the warehouse has it"
 
@@ -215,10 +222,24 @@ class _Chunk:
             ),
         )
 
-    def _told_conflict(self, one: OrderFacts, row: Planned) -> exceptions.Exceptional:
+    def _why_told(
+        self, one: OrderFacts, request: fulfilling.Request, row: Planned, kind: str
+    ) -> str | None:
+        """Why a person must change a delivery the ERP planned by itself; None: it may leave so."""
+        if row.action == "conflict":
+            return row.reason
+        if kind not in ERP_KINDS or request.state not in IS_TOLD or one.is_ended:
+            return None
+        lines = fulfilling.progress(
+            one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=False
+        )
+        units = sum(line.cancelled for line in lines if line.line_ref in request.units)
+        return f"{units} units of it were given back in money before they left" if units else None
+
+    def _told_conflict(self, one: OrderFacts, row: Planned, why: str) -> exceptions.Exceptional:
         said = (
-            f"{row.key} is at the ERP's own warehouse and {row.reason}; lower or change its "
-            "delivery there"
+            f"{row.key} is at the ERP's own warehouse, and {why}; lower or change its delivery "
+            "there"
         )
         return exceptional(
             Problem(CHANGE_AT_ERP, row.key, said),

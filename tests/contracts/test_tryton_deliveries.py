@@ -98,6 +98,18 @@ def test_after_the_last_part_the_order_waits_for_nothing(house: House) -> None:
 
 
 @live
+def test_an_order_is_closed_by_a_delivery_of_nothing(house: House) -> None:
+    before = house.on_hand("SKU-1")
+    key, order = house.order()
+    told = house.left(key, order, "closing", units={}, is_last=True)
+    assert house.erp.put_deliveries([told]) == {}
+    assert house.erp.put_deliveries([told]) == {}
+    assert house.shipments(order) == [(f"rest/{key}", "cancelled", {"SKU-1": 3})]
+    assert house.sale(order)["shipment_state"] == "none"
+    assert house.on_hand("SKU-1") == before
+
+
+@live
 def test_killed_after_any_call_a_delivery_is_finished_and_moves_once(house: House) -> None:
     """Two of three leave another warehouse than planned, as the last: the longest way there is."""
     deaths: list[str] = []
