@@ -251,7 +251,8 @@ where p.system = :system and p.action in ('create', 'change', 'cancel')
   and x.id is null and p.key > :after
   and not (r.key is not null and (
       p.action = 'cancel' and (r.outcome = 'cancelled'
-         or r.remote_state = 'cancel_asked' and r.wanted_hash = p.wanted_hash)
+         or r.remote_state in ('cancel_asked', 'cancel_refused')
+            and r.wanted_hash = p.wanted_hash)
       or p.action in ('create', 'change') and r.outcome = 'accepted'
          and r.wanted_hash = p.wanted_hash))
 order by p.key limit :limit

@@ -49,6 +49,8 @@ class AfterSale:
     world: World
     policy: Path
     sent: dict[str, Any] = field(default_factory=dict)
+    #: What a test found on the shelf before anything came back.
+    on_shelf: int = 0
 
     def rule(self, words: str) -> None:
         """Put a policy in force."""
@@ -187,12 +189,17 @@ class AfterSale:
 
     def send(self) -> None:
         """Send what is due, to shops and ERP."""
+        self.send_to_shops()
+        systems = self.world.systems
+        for one in (sending.credit_memos, sending.credit_reversals, sending.restocks):
+            self.sent[one.__name__] = one(systems, "odoo", "odoo", "run")
+
+    def send_to_shops(self) -> None:
+        """Send what is due to shops alone."""
         systems = self.world.systems
         for store in systems.settings.publishing("refunds"):
             self.sent[f"refunds {store}"] = sending.refunds(systems, store, "run")
             self.sent[f"exchanges {store}"] = sending.exchanges(systems, store, "run")
-        for one in (sending.credit_memos, sending.credit_reversals, sending.restocks):
-            self.sent[one.__name__] = one(systems, "odoo", "odoo", "run")
 
     def run(self, times: int = 1) -> None:
         """Do whole runs: orders first, then what follows after the sale."""

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from resources import settings
 from resources.errors import RemoteError
 from resources.sandbox.easypost import EasyPostStandIn
+from resources.sandbox.faults import StandIn
 from resources.sandbox.warehouse import WarehouseStandIn
 from resources.store import inbox
 from resources.store.engine import connected
@@ -77,6 +78,19 @@ class ShippingWorld:
     @property
     def systems(self) -> Any:
         return self.world.systems
+
+    def configure(self, **said: Mapping[str, Any]) -> None:
+        """Add systems to the configuration, as its file would say them."""
+        config = self.systems.settings
+        more = settings.Settings.model_validate(said)
+        self.systems.settings = config.model_copy(
+            update={name: {**getattr(config, name), **getattr(more, name)} for name in said}
+        )
+
+    def connect(self, **stand_ins: StandIn) -> None:
+        """Let stand-ins answer instead of the network."""
+        more = {name: one.transport() for name, one in stand_ins.items()}
+        self.systems.transports = {**self.systems.transports, **more}
 
     def rules(self, change: Mapping[str, Any]) -> None:
         """Write another fulfilment policy."""
@@ -302,19 +316,9 @@ def shipping_world(engine: Engine, home: Path, *, version: int = 18) -> Shipping
     world = small_world(engine, version)
     north = WarehouseStandIn(now=world.clock, places=STOCK)
     track = EasyPostStandIn(now=world.clock, key="key")
-    old = world.systems.settings
-    more = settings.Settings.model_validate(
-        {"warehouses": {"north": NORTH}, "carriers": {"track": TRACK}, "webhooks": HOOKS}
-    )
-    world.systems.settings = old.model_copy(
-        update={name: getattr(more, name) for name in ("warehouses", "carriers", "webhooks")}
-    )
-    world.systems.transports = {
-        **world.systems.transports,
-        "north": north.transport(),
-        "track": track.transport(),
-    }
     ship = ShippingWorld(world, north, track, home)
+    ship.configure(warehouses={"north": NORTH}, carriers={"track": TRACK}, webhooks=HOOKS)
+    ship.connect(north=north, track=track)
     ship.rules(POLICY)
     item_mapping.items(world.systems, "odoo", "run")
     return ship

@@ -197,7 +197,8 @@ def cuts(
 ) -> dict[tuple[str, str], int]:
     """New units by request and line, where more is asked for than is wanted.
 
-    What nobody over there knows of goes first, then the newest request.
+    What nobody over there knows of goes first, then the newest request. What was refused is wanted
+    of nobody any more once there is nothing open.
     """
     found: dict[tuple[str, str], int] = {}
     # References of one order differ in their running number only: the shorter is the older.
@@ -207,10 +208,12 @@ def cuts(
         for request in order:
             live = request.live_units(shipped, line.line_ref)
             taken = min(live, excess)
+            held = request.units.get(line.line_ref, 0)
             if taken > 0:
-                held = request.units.get(line.line_ref, 0)
                 found[request.ref, line.line_ref] = held - taken
                 excess -= taken
+            elif request.state == F.REFUSED and line.open == 0 and held > 0:
+                found[request.ref, line.line_ref] = 0
     return found
 
 

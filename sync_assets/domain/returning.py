@@ -153,7 +153,7 @@ def _settle(case: Case, one: Return) -> None:
     waits = (
         restitution.is_owed(case, one)
         or restitution.wants_exchange(case, one)
-        
+        or restitution.needs_word(case, one)
     )
     goods_done = one.is_booked or not one.received_units
     if is_paid and goods_done and not waits:

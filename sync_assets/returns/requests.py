@@ -248,7 +248,7 @@ def put(connection: Connection, systems: Systems, wanted: ReturnRequest, run_id:
     said = json.dumps(return_requests.body_of(wanted))
     now = systems.now()
     one = raw.Said(wanted.reference, now, said)
-    raw.append(connection, TABLE, [one], raw.Reading(DESK, "command", now, run_id))
+    raw.append(connection, TABLE, [one], raw.Reading(DESK, "webhook", now, run_id))
     version = read_rows(
         connection,
         f"select version, source, resource_id, changed_at, payload::text as payload "  # noqa: S608

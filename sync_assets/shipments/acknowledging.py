@@ -1,7 +1,8 @@
 """What warehouses say of requests they have: taken in, on hold, refused, cancelled.
 
-Those with an API are asked again about what is open; those that answer by file are believed when
-their file comes. Either brings the receipt up to date, and marks the order.
+Those with an API are asked again about what is open, ERPs only where a delivery was cancelled;
+those that answer by file are believed when their file comes. Either brings the receipt up to date,
+and marks the order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from resources.pages import Raw
 from resources.store import exceptions
 from resources.store.engine import connected
 from resources.store.frames import read_rows
@@ -21,7 +23,7 @@ from sync_assets.mappers.logistics import SHIPMENT_MAPPERS
 from sync_assets.mapping import Mapped, chunks, parsed
 from sync_assets.reading import was_read
 from sync_assets.shipments.fulfilling import ON_HOLD, REFUSED
-from sync_assets.shipments.things import WAREHOUSE_KINDS
+from sync_assets.shipments.things import ERP_KINDS
 from sync_assets.trouble import exceptional
 
 OPEN = ("released", "acknowledged", "part_shipped", "cancel_requested")
@@ -40,7 +42,9 @@ class Heard:
 def look_again(systems: Systems, kind: str, system: str) -> Heard:
     """Ask a warehouse about its open requests, as often as it may be asked for changes."""
     total = Heard()
-    if kind not in WAREHOUSE_KINDS or kind == "files":
+    if kind in ERP_KINDS:
+        return _look_again_in_erp(systems, kind, system)
+    if kind == "files":
         return total
     every = systems.settings.warehouses[system].poll_seconds
     with connected(systems.engine) as connection:
@@ -71,7 +75,42 @@ limit :most
 """
 
 
-def _seen(kind: str, payload: Mapping[str, Any]) -> SeenFulfilment | None:
+def _look_again_in_erp(systems: Systems, kind: str, erp: str) -> Heard:
+    """Look at all deliveries of the orders of which one was cancelled: is any of them left?"""
+    total = Heard()
+    with connected(systems.engine) as connection:
+        rows = read_rows(connection, _CALLED_OFF, system=erp, states=list(OPEN), most=MOST)
+    for batch in (rows[n : n + BATCH] for n in range(0, len(rows), BATCH)):
+        with systems.erp(erp) as client:
+            said = client.shipments_of([int(row["remote_id"]) for row in batch])
+        parcels: dict[str, list[Any]] = {}
+        for one in said:
+            if isinstance(one, Raw):
+                reference = SHIPMENT_MAPPERS[kind].shipment(one.body).reference
+                parcels.setdefault(str(reference), []).append(one.body)
+        told = {
+            row["fulfilment_ref"]: seen
+            for row in batch
+            if (bodies := parcels.get(row["order_ref"])) and (seen := _seen(kind, bodies))
+        }
+        with connected(systems.engine) as connection:
+            total.changed += _hear(systems, connection, kind, erp, told)
+        total.asked += len(batch)
+    return total
+
+
+_CALLED_OFF = """
+select f.fulfilment_ref, f.order_ref, o.remote_id from core.fulfilment_orders f
+join receipt.fulfilment_orders r on r.system = f.system and r.key = f.fulfilment_ref
+join receipt.sales_orders o on o.system = f.system and o.order_ref = f.order_ref
+where f.system = :system and f.state = any(:states) and r.outcome = 'accepted'
+  and exists (select from core.shipment_lines l join core.shipments s using (shipment_ref)
+    where l.order_ref = f.order_ref and s.system = f.system and s.state = 'cancelled')
+order by f.state_at, f.fulfilment_ref limit :most
+"""
+
+
+def _seen(kind: str, payload: Any) -> SeenFulfilment | None:
     """What can be read; a word nobody knows is told where the request was written."""
     try:
         seen: SeenFulfilment = SHIPMENT_MAPPERS[kind].seen(payload)
@@ -147,12 +186,17 @@ def _hear(
     return sum(changed)
 
 
+#: What is in hand after its taking back was asked for is not taken back.
 _HEARD = """
-update receipt.{kind}__fulfilment_orders set remote_state = :state,
+update receipt.{kind}__fulfilment_orders r set remote_state = h.state,
     remote_id = coalesce(:remote_id, remote_id), remote_number = coalesce(:number, remote_number),
     answered_at = :now
+from (select case when remote_state in ('cancel_asked', 'cancel_refused')
+                   and :state in ('picking', 'part_shipped', 'shipped')
+             then 'cancel_refused' else cast(:state as text) end as state
+      from receipt.{kind}__fulfilment_orders where system = :system and key = :key) h
 where system = :system and key = :key
-  and (remote_state, remote_id, remote_number) is distinct from (cast(:state as text),
+  and (remote_state, remote_id, remote_number) is distinct from (h.state,
       coalesce(cast(:remote_id as text), remote_id), coalesce(cast(:number as text), remote_number))
 """
 

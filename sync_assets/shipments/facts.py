@@ -63,7 +63,7 @@ def load(connection: Connection, settings: Settings, keys: Sequence[str]) -> lis
     found = {row["order_ref"]: OrderFacts(row) for row in orders}
     if found:
         _lines(connection, settings, found)
-        _moves(connection, found)
+        _moves(connection, settings, found)
         _money(connection, found)
         _requests(connection, found)
         _receipts(connection, found)
@@ -109,7 +109,8 @@ order by l.order_ref, l.position, l.line_ref
 """
 
 
-def _moves(connection: Connection, found: Mapping[str, OrderFacts]) -> None:
+def _moves(connection: Connection, settings: Settings, found: Mapping[str, OrderFacts]) -> None:
+    """What left, and what will not: an ERP plans another delivery for one that was called off."""
     rows = read_rows(
         connection,
         """
@@ -120,10 +121,12 @@ def _moves(connection: Connection, found: Mapping[str, OrderFacts]) -> None:
         join core.shipments s using (shipment_ref)
         left join core.parcels p using (parcel_ref)
         where l.order_ref = any(:keys) and l.line_ref is not null
-          and (s.state = 'shipped' or l.is_cancelled and s.state <> 'cancelled')
+          and (s.state = 'shipped'
+               or l.is_cancelled and (s.state <> 'cancelled' or s.system <> all(:erps)))
         order by l.shipment_ref, l.line_no
         """,
         keys=list(found),
+        erps=list(settings.erps),
     )
     for row in rows:
         values = {name: row[name] for name in Moved.__dataclass_fields__}

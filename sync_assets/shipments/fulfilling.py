@@ -256,10 +256,11 @@ class _Chunk:
 
     def _candidate(self, one: OrderFacts, site: Site, needs: Sequence[Need]) -> Candidate:
         free = None if site.place.assumes_stock else self.free.get(site.name)
+        # One that was cancelled says nothing: a person may have seen to its cause since.
         refs = {
-            ref: row["location"]
-            for ref, row in one.standing.items()
-            if row["location"] == site.name
+            request.ref
+            for request in one.requests
+            if request.location == site.name and request.state != FulfilmentState.CANCELLED
         }
         said_no = {m.line_ref for m in one.moves if m.is_cancelled and m.fulfilment_ref in refs}
         said_no |= {
@@ -379,15 +380,14 @@ class _Chunk:
                 one.requests[place] = replace(request, state=found[0])
 
     def _tell_refused(self, row: Row, reason: str) -> None:
-        """Tell that a place will not ship, though another one may be asked now."""
-        said = f"{row['fulfilment_ref']} is refused: {reason}"
-        found = exceptional(
-            Problem(REFUSED, "", said),
-            row["fulfilment_ref"],
-            self.systems.settings.service_levels,
-            sender_ref=row["order_ref"],
-        )
-        exceptions.open_all(self.connection, [found], now=self.systems.now(), run_id=self.run_id)
+        """Tell that a place will not ship, where nobody did in the warehouse's own words."""
+        ref, now = row["fulfilment_ref"], self.systems.now()
+        if exceptions.open_codes(self.connection, [ref], REFUSED):
+            return
+        levels = self.systems.settings.service_levels
+        said = Problem(REFUSED, "", f"{ref} is refused: {reason}")
+        found = exceptional(said, ref, levels, sender_ref=row["order_ref"])
+        exceptions.open_all(self.connection, [found], now=now, run_id=self.run_id)
 
     def _walk(
         self, ref: str, state: FulfilmentState, goal: FulfilmentState, reason: str, cause: str
@@ -430,7 +430,9 @@ def _ended(one: OrderFacts, lines: Sequence[Progress]) -> list[str]:
 
 def _is_cancel_refused(row: Mapping[str, Any]) -> bool:
     """Whether the warehouse said that it is too late to take it back."""
-    return row.get("write_state") == "parked" and str(row.get("operation")).endswith(".cancel")
+    is_parked = row.get("write_state") == "parked"
+    is_cancel = str(row.get("operation")).endswith(".cancel")
+    return (is_parked and is_cancel) or row.get("remote_state") == "cancel_refused"
 
 
 def _cause(one: OrderFacts, row: Mapping[str, Any] | None = None) -> str:

@@ -47,8 +47,9 @@ class _Told:
 
     version: dict[str, Any]
     seen: SeenShipment
-    #: Order of each line, once known.
+    #: Order of each line, once known, and the one its head names.
     orders: list[str | None] = field(default_factory=list)
+    order: str | None = None
 
     @property
     def ref(self) -> str:
@@ -141,7 +142,7 @@ def _keep(
         return
     rules = policies.in_force(systems, connection)
     _find_orders(connection, told)
-    keys = sorted({ref for one in told for ref in one.orders if ref})
+    keys = sorted({ref for one in told for ref in (one.order, *one.orders) if ref})
     orders = {one.ref: one for one in known.load(connection, systems.settings, keys)}
     problems: list[exceptions.Exceptional] = []
     heads, lines, parcels = list[Row](), list[Row](), list[Row]()
@@ -173,8 +174,8 @@ def _find_orders(connection: Connection, told: Sequence[_Told]) -> None:
     }
     orders = orders_of(connection, sorted(words))
     for one in told:
-        whole = orders.get(one.seen.reference or "")
-        one.orders = [orders.get(line.reference or "", whole) for line in one.seen.lines]
+        one.order = orders.get(one.seen.reference or "")
+        one.orders = [orders.get(line.reference or "", one.order) for line in one.seen.lines]
 
 
 def orders_of(connection: Connection, words: Sequence[str]) -> dict[str, str]:
@@ -232,7 +233,7 @@ def _lines(one: _Told, orders: Mapping[str, OrderFacts]) -> tuple[list[Row], lis
     places = list(one.orders)
     for sku, units in one.seen.cancelled.items():
         told.append((SeenLine(sku, units), True))
-        places.append(places[0] if places else _only(orders, one))
+        places.append(one.order or _with(sku, one, orders))
     for order_ref in dict.fromkeys(places):
         mine = [place for place, ref in enumerate(places) if ref == order_ref]
         facts = orders.get(order_ref or "")
@@ -245,16 +246,11 @@ def _lines(one: _Told, orders: Mapping[str, OrderFacts]) -> tuple[list[Row], lis
     return [{**row, "line_no": n} for n, row in enumerate(rows)], problems
 
 
-def _only(orders: Mapping[str, OrderFacts], one: _Told) -> str | None:
-    """The order of a shipment that ships nothing: the one its head names."""
-    return next(
-        (
-            ref
-            for ref, facts in orders.items()
-            if one.seen.reference in (ref, facts.order["order_number"], *facts.standing)
-        ),
-        None,
-    )
+def _with(sku: str, one: _Told, orders: Mapping[str, OrderFacts]) -> str | None:
+    """The first order of a shared shipment that has an article; else the first of all."""
+    mine = [ref for ref in dict.fromkeys(one.orders) if ref is not None and ref in orders]
+    able = [ref for ref in mine if match([Told(sku, 1)], orders[ref].lines, {})[0][0].line_ref]
+    return next((ref for ref in [*able, *mine]), None)
 
 
 def _matched(one: _Told, facts: OrderFacts | None, asked: Sequence[Told]) -> list[list[Matched]]:

@@ -182,6 +182,8 @@ class _Chunk:
             return "none", f"it is {state}"
         if not is_accepted:
             return "create", "not there yet"
+        if not any(request.units.values()):
+            return "cancel", "nothing of it is wanted any more, and it ships all the same"
         if row["answered_hash"] == wanted:
             return "none", "the warehouse has it so"
         if kind in ERP_KINDS:

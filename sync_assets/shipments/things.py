@@ -43,7 +43,7 @@ NOTICES = Thing(
     "notice",
     "shipment",
     subject_kind="shipment",
-    ref_kind="shipment",
+    ref_kind="notice",
     code="shop",
 )
 #: That everything of an order has left.

@@ -1,5 +1,5 @@
-"""What warehouses tell of what left, matched to order lines: shared parcels, strange references, too
-many units.
+"""What warehouses tell of what left, matched to order lines: shared parcels, strange references,
+too many units.
 """
 
 from pathlib import Path
@@ -69,6 +69,23 @@ def test_several_orders_in_one_parcel_are_each_told_of_their_own(ship: ShippingW
         assert ship.status(ref) == "completed"
     assert len(ship.world.rows("select * from core.parcels")) == 1
     assert ship.track.count(UPS) == 1
+
+
+def test_what_is_short_of_a_shared_shipment_belongs_to_the_order_that_has_it(
+    ship: ShippingWorld,
+) -> None:
+    first, second = ship.place(lines={"TEA": 2}), ship.place(lines={"TEA": 1, "MUG": 3})
+    ship.run(2)
+    ship.north.short(f"{second}:f1", "MUG", 3)
+    ship.north.ship([f"{first}:f1", f"{second}:f1"])
+    ship.run(3)
+    assert ship.states(first) == {f"{first}:f1": "shipped"}
+    assert ship.states(second) == {f"{second}:f1": "short", f"{second}:f2": "acknowledged"}
+    assert ship.progress(second) == {
+        "TEA": {"ordered": 1, "shipped": 1},
+        "MUG": {"ordered": 3, "requested": 3},
+    }
+    assert ship.open_codes() == {}
 
 
 def test_several_parcels_of_one_line_are_one_notice_with_every_number(ship: ShippingWorld) -> None:

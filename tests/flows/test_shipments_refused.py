@@ -1,5 +1,5 @@
-"""Warehouses that refuse, run short, cancel by themselves or stay silent: who ships then, and who is
-told.
+"""Warehouses that refuse, run short, cancel by themselves or stay silent: who ships then, and who
+is told.
 """
 
 from pathlib import Path

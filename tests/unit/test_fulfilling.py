@@ -139,7 +139,7 @@ def test_units_are_open_left_or_called_off_and_cuts_leave_what_is_wanted(
     assert found(after).requested == min(before.requested, before.open)
     assert all(units >= 0 for units in made.values())
     lessened = {ref for ref, _ in made}
-    assert lessened <= {one.ref for one in requests if one.state in LIVE}
+    assert lessened <= {one.ref for one in requests if one.state in {*LIVE, F.REFUSED}}
 
 
 # ---------------------------------------------------------------- cuts
@@ -165,6 +165,13 @@ def test_the_tenth_request_is_newer_than_the_ninth() -> None:
 
 def test_what_has_left_stays_asked_for() -> None:
     assert cut([asked(F1, 5, F.PART_SHIPPED)], 0, {F1: 2}) == {F1: 2}
+
+
+def test_what_was_refused_is_wanted_until_it_left_elsewhere() -> None:
+    refused, other = asked(F1, 5, F.REFUSED), asked(F2, 5)
+    assert cut([refused, other], 5) == {}
+    done = Progress(TEA.line_ref, "TEA", 5, 0, 0, 5, 0, 0, 0)
+    assert cuts([done], [refused], {}) == {(F1, TEA.line_ref): 0}
 
 
 def test_nothing_is_cut_of_what_is_wanted() -> None:
@@ -299,6 +306,14 @@ def test_what_is_not_wanted_is_called_back_unless_nobody_was_asked() -> None:
     assert then(**called, remote_state="cancelled") == F.CANCELLED
     assert then(**called, is_cancel_refused=True) == F.ACKNOWLEDGED
     assert then(F.REFUSED, wanted=0) == F.CANCELLED
+
+
+def test_what_a_warehouse_said_no_to_is_refused_unless_it_has_it() -> None:
+    no: dict[str, Any] = {"refusal": "we do not stock POT", "is_begun": True}
+    found = next_state(standing(F.RELEASED, **no), NOW)
+    assert found == (F.REFUSED, "the warehouse refused it: we do not stock POT")
+    assert then(F.RELEASED, **no, outcome="accepted", remote_state="acknowledged") == F.ACKNOWLEDGED
+    assert then(F.RELEASED, **no, shipped=3) == F.SHIPPED
 
 
 def test_the_rest_of_what_left_in_part_is_called_back_when_nobody_wants_it() -> None:
