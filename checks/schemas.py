@@ -22,6 +22,7 @@ from sync_assets.domain.items import ProductRefs
 from sync_assets.domain.orders import Customers, OrderNotes
 from sync_assets.inventory import assets as inventory
 from sync_assets.orders.assets import CORE_ORDER_TABLES, core_key
+from sync_assets.returns import assets as returns
 from sync_assets.shipments import assets as shipments
 
 TABLES: Mapping[str, type[Table]] = {
@@ -35,6 +36,7 @@ TABLES: Mapping[str, type[Table]] = {
     "listings": Listings,
     **inventory.TABLES,
     **shipments.TABLES,
+    **returns.CORE,
 }
 CHUNK = 20_000
 MOST_KEYS = 20

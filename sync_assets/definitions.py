@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from checks import agreement, freshness, leftovers, schemas, service_levels, stock_agreement
+from checks import returns as return_checks
 from checks import shipments as shipment_checks
 from checks import stock as stock_levels
 from resources.settings import Settings, load
@@ -65,7 +66,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
                 *publishing.build(settings),
                 *orders.build(settings),
                 *shipments.build(settings),
-                *returns.build(settings),
+                *(returns.build(settings) if settings.stores else []),
             ],
             settings,
         ),
@@ -78,6 +79,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             *stock_levels.build(settings),
             *stock_agreement.build(),
             *shipment_checks.build(settings),
+            *(return_checks.build(settings) if settings.stores else []),
         ],
         jobs=[*own_jobs, purge],
         loggers={"console": TERSE},

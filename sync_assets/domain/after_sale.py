@@ -59,6 +59,8 @@ class Refund:
     parts: tuple[Share, ...]
     made_at: datetime
     is_ours: bool
+    #: Made before refunds came to this deployment: its goods and books were settled by other means.
+    is_history: bool = False
     state: str = NOTHING
     state_at: datetime | None = None
     #: Who took the last step.

@@ -135,6 +135,9 @@ class Refunds(Table):
     provider_ref: str = pa.Field(nullable=True, description="The provider's id of the refund")
     shop_refund_id: str = pa.Field(nullable=True, description="The shop's id of it")
     refunded_at: Instant = pa.Field(description="When it was made, or asked for")
+    is_history: bool = pa.Field(
+        description="Made before refunds came to this deployment: credited by other means"
+    )
     raw_version: pd.Int64Dtype = pa.Field(nullable=True, description="Version it came from")
 
     class Config(Table.Config):

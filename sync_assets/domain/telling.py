@@ -81,7 +81,9 @@ def _open_parcel(case: Case, parcel: Parcel) -> None:
 
 def _open_for_refund(case: Case, one: Refund) -> None:
     """Goods that had left when the shop gave their money back are expected, once."""
-    if one.is_ours or one.return_ref is not None or one.is_gone or one.state in VOID:
+    if one.is_history or one.is_ours or one.return_ref is not None:
+        return
+    if one.is_gone or one.state in VOID:
         return
     if _payable(case, one) is not None:
         return
@@ -107,18 +109,29 @@ def _join(case: Case) -> None:
 
 
 def _payable(case: Case, one: Refund) -> Return | None:
-    """The one open return without a refund that is about the goods of this refund."""
+    """The one open return without a refund whose goods this refund pays for, all of them."""
     units = {part.line_ref: part.units for part in one.parts if part.units}
+    if not units:
+        return None
     found = [
         back
         for back in case.returns.values()
         if back.is_open
         and back.requested_at <= one.made_at
         and not case.refunds_of(back.ref)
-        and units
         and {line.line_ref for line in back.lines if line.line_ref} == set(units)
+        and all(units[ref] >= count for ref, count in _units_of(back).items())
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _units_of(one: Return) -> dict[str, int]:
+    """Units of a return by order line."""
+    found: dict[str, int] = {}
+    for line in one.lines:
+        if line.line_ref is not None:
+            found[line.line_ref] = found.get(line.line_ref, 0) + line.units
+    return found
 
 
 def _begin(

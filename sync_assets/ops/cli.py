@@ -23,6 +23,7 @@ from sync_assets.ops import (
     purge_commands,
     receiver_commands,
     replay_commands,
+    returns_commands,
     services_commands,
     status_commands,
     stock_commands,
@@ -46,6 +47,7 @@ app.add_typer(exceptions_commands.app, name="exceptions")
 app.add_typer(alerts_commands.app, name="alerts")
 app.add_typer(catalog_commands.app, name="catalog")
 app.add_typer(fulfilment_commands.app, name="fulfilments")
+app.add_typer(returns_commands.app, name="returns")
 app.add_typer(fulfilment_commands.parcels_app, name="parcels")
 app.add_typer(status_commands.app)
 app.add_typer(stock_commands.app)

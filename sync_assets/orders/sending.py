@@ -40,7 +40,6 @@ from sync_assets.orders.promotion import promote
 from sync_assets.orders.settling import Outcome, Sent, Settler, open_state
 from sync_assets.trouble import exceptional
 
-
 #: What this subject writes; others write to the same ERP.
 OPERATIONS = "sales_order."
 

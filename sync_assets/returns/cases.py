@@ -295,6 +295,7 @@ def refund_of(row: Row) -> Refund:
         parts=tuple(map(_share, row["lines"])),
         made_at=row["refunded_at"],
         is_ours=is_ours(row),
+        is_history=row["is_history"],
         state=row["state"],
         state_at=row["state_at"],
         moved_by=row["moved_by"] or "pipeline",

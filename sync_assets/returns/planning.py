@@ -262,7 +262,8 @@ _TO_CREDIT = """
 select m.refund_ref as key from core.refunds m
 join receipt.{kind}__sales_orders s on s.order_ref = m.order_ref and s.system = :erp
     and s.outcome = 'accepted'
-where m.state in ('confirmed', 'credited', 'closed') and m.amount > 0 and m.refund_ref > :after
+where m.state in ('confirmed', 'credited', 'closed') and m.amount > 0 and not m.is_history
+  and m.refund_ref > :after
   and not exists (select from receipt.{kind}__credit_memos c
     where c.key = m.refund_ref and c.outcome = 'accepted')
 order by m.refund_ref limit :limit

@@ -5,7 +5,7 @@ No list, stamp or webhook of a shop tells of its refunds: orders do, with an id 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from resources.store.frames import Unstorable, all_or_nothing, read_rows
 from resources.wiring import Systems
 from sync_assets.domain.orders import Problem, Rejected, Row, order_ref
 from sync_assets.domain.returns import RefundState
+from sync_assets.domain.sagas import Saga, path
 from sync_assets.mappers import woocommerce_refunds
 from sync_assets.mapping import chunks, parsed
 from sync_assets.reading import Tally, keep
@@ -26,6 +27,8 @@ from sync_assets.trouble import exceptional
 
 TABLE = "woocommerce__refunds"
 GONE = "gone"
+#: Since when refunds are ours, in a deployment that had orders before (migration 0004).
+START = ("after_sale", "start")
 #: Orders asked about at once, a call each.
 BATCH = 50
 
@@ -215,33 +218,45 @@ def _write(
     version: Row,
     run_id: str | None,
 ) -> int:
-    """Add a refund of the shop's with its first step; one that is there is left as it was made."""
+    """Add a refund of the shop's with its first step; one that is there is left as it was made.
+
+    One that was made before refunds came here is closed at once: nobody credits it a second time.
+    """
+    start = raw.complete_until(connection, *START)
+    is_history = start is not None and row["refunded_at"] < start
     values = {**row, "raw_version": version["version"], "run_id": run_id, "method": row["method"]}
+    values |= {"is_history": is_history}
     added = connection.execute(text(_REFUND), values).rowcount
     if not added:
         return 0
     rows = [_line(line, run_id) for line in lines]
     if rows:
         connection.execute(text(_LINE), rows)
-    step = sagas.Step(
-        "refund",
-        row["refund_ref"],
-        "",
-        RefundState.REQUESTED,
-        f"shop:{row['store']}",
-        "the shop shows it",
-        f"{TABLE} version {version['version']}",
-    )
-    return sagas.take(connection, [step], systems.now(), run_id)
+    steps = list(_steps(row, version, is_history=is_history))
+    sagas.take(connection, steps, systems.now(), run_id)
+    return 1
+
+
+def _steps(row: Row, version: Row, *, is_history: bool) -> Iterator[sagas.Step]:
+    """The steps a refund begins with."""
+    said, state = "the shop shows it", ""
+    goals = [str(RefundState.REQUESTED)]
+    if is_history:
+        said = "made before refunds came here; its books were made by other means"
+        goals += path(Saga.REFUND, RefundState.REQUESTED, RefundState.CLOSED)
+    for then in goals:
+        cause, actor = f"{TABLE} version {version['version']}", f"shop:{row['store']}"
+        yield sagas.Step(Saga.REFUND, row["refund_ref"], state, then, actor, said, cause)
+        state = then
 
 
 _REFUND = """
 insert into core.refunds (refund_ref, order_ref, store, source, method, currency, amount,
     net_amount, shipping_amount, fee_amount, tax_amount, unassigned_amount, reason, shop_refund_id,
-    refunded_at, raw_version, run_id)
+    refunded_at, is_history, raw_version, run_id)
 values (:refund_ref, :order_ref, :store, :source, :method, :currency, :amount, :net_amount,
     :shipping_amount, :fee_amount, :tax_amount, :unassigned_amount, :reason, :shop_refund_id,
-    :refunded_at, :raw_version, :run_id)
+    :refunded_at, :is_history, :raw_version, :run_id)
 on conflict (refund_ref) do nothing
 """
 _LINE = """

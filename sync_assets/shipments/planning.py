@@ -302,7 +302,12 @@ class _Chunk:
             yield deliveries(kind), erp, told
 
     def _is_over(self, one: OrderFacts) -> bool:
-        """Whether nothing more will leave, although not all that was ordered did."""
+        """Whether nothing more can leave, although not all that was ordered did.
+
+        What is called back may leave all the same, until its warehouse says otherwise.
+        """
+        if any(request.state in fulfilling.LIVE for request in one.requests):
+            return False
         lines = fulfilling.progress(
             one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=one.is_ended
         )

@@ -62,7 +62,7 @@ def assert_once(after: AfterSale, number: int) -> None:
 
 
 @pytest.mark.parametrize("is_before", [True, False])
-@pytest.mark.parametrize("at", [3, 7, 12, 16, 20, 25, 30, 36])
+@pytest.mark.parametrize("at", [3, 9, 16, 22, 29, 36])
 def test_a_process_that_dies_anywhere_repeats_nothing(
     after: AfterSale, number: int, at: int, is_before: bool
 ) -> None:

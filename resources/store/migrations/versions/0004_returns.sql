@@ -72,6 +72,8 @@ create table core.refunds (
     provider_ref text,
     shop_refund_id text,
     refunded_at timestamptz not null,
+    -- made before refunds came to this deployment: its books were made by other means
+    is_history boolean not null default false,
     raw_version bigint,
     run_id text,
     constraint refund_source_is_known check (source in ('shop_refund', 'request', 'parcel',
