@@ -187,7 +187,8 @@ def unowned(connection: Connection, moment: datetime) -> list[dict[str, Any]]:
     """Sagas that stand still since before a moment, in a state that nothing will end.
 
     A return that is approved or under way has its time; a pending refund has the provider's.
-    What belongs to an order is owned where the order or a refund of the return is.
+    What belongs to an order is owned where the order is; a return whose refund is open waits for
+    that, which is looked at by itself.
     """
     return read_rows(
         connection,
@@ -206,8 +207,8 @@ def unowned(connection: Connection, moment: datetime) -> list[dict[str, Any]]:
             and (e.state = 'open' or e.state = 'released'))
           and not exists (select from ops.exception e where e.subject_ref = s.order_ref
             and e.state = 'open')
-          and not exists (select from core.refunds m join ops.exception e
-            on e.subject_ref = m.refund_ref and e.state = 'open' where m.return_ref = s.ref)
+          and not exists (select from core.refunds m where m.return_ref = s.ref
+            and m.state not in ('closed', 'refused', 'reversed', 'withdrawn'))
           and not exists (select from ops.outbox x where x.thing_ref = s.ref
             and x.state in ('waiting', 'leased', 'unknown'))
         order by 1

@@ -34,10 +34,10 @@ def after_sale(world: World, folder: Path, **store: Any) -> "AfterSale":
     said = world.systems.settings.model_dump(mode="python", exclude_unset=True)
     for one in said["stores"].values():
         one |= store
-    said["webhooks"] = ENDPOINTS
+    said["webhooks"] = {**said.get("webhooks", {}), **ENDPOINTS}
     said["erps"]["odoo"]["quarantine_places"] = ["Returns"]
     world.systems.settings = settings.Settings.model_validate(said)
-    (folder / "policies").mkdir()
+    (folder / "policies").mkdir(exist_ok=True)
     (folder / "sync.toml").write_text("")
     return AfterSale(world, folder / "policies" / "returns.yaml")
 
@@ -173,8 +173,8 @@ class AfterSale:
         systems = self.world.systems
         requests.read(systems, "portal", "run")
         verdicts.read(systems, "stripe", "run")
-        for erp in systems.settings.erps:
-            goods.read(systems, erp, "run")
+        for name in goods.sources(systems.settings):
+            goods.read(systems, name, "run")
         goods.map_goods(systems, "http", "run")
         return bring_up(systems, "run")
 

@@ -56,7 +56,7 @@ POLICY: dict[str, Any] = {
         "uk": {"ship_from": ["uk_own"]},
     },
 }
-STOCK = {place: dict.fromkeys(("TEA", "MUG", "POT"), 100) for place in ("EAST", "WEST")}
+STOCK = {place: dict.fromkeys(("TEA", "MUG", "POT"), 1000) for place in ("EAST", "WEST")}
 
 
 def silent(line: str) -> None:
@@ -108,7 +108,10 @@ class ShippingWorld:
         """Ask every system that ships for what is new; one that is away stops nobody."""
         for kind in kinds_that_ship(self.systems.settings):
             names = systems_of(self.systems.settings, kind)
-            self._each(names, "shipments", files.read if kind == "files" else reading.shipments)
+            if kind == "files":
+                self._each(names, "files", files.read)
+            else:
+                self._each(names, "shipments", reading.shipments)
         self._each(list(self.systems.settings.carriers), "trackers", reading.trackers)
 
     def _each(self, names: list[str], stream: str, read: Callable[..., Tally]) -> None:

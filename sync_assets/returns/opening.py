@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from resources.store import exceptions, sagas, stale
-from resources.store.frames import read_rows, scalar
+from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets.domain.after_sale import ReturnLine
 from sync_assets.domain.orders import Problem, Row
@@ -224,12 +224,6 @@ def forget_unplaced(connection: Connection, table: str) -> int:
 def folded(number: str | None) -> str:
     """A tracking number as parcels are keyed by it."""
     return re.sub("[^0-9A-Z]", "", (number or "").upper())
-
-
-def is_known_line(connection: Connection, line_ref: str) -> bool:
-    """Whether an order line exists."""
-    query = "select exists (select from core.order_lines where line_ref = :ref)"
-    return bool(scalar(connection, query, ref=line_ref))
 
 
 def skus_of(connection: Connection, order: str) -> Mapping[str, str]:

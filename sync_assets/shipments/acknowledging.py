@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from resources.pages import Raw
 from resources.store import exceptions
 from resources.store.engine import connected
 from resources.store.frames import read_rows
@@ -23,6 +22,7 @@ from sync_assets.mappers.logistics import SHIPMENT_MAPPERS
 from sync_assets.mapping import Mapped, chunks, parsed
 from sync_assets.reading import was_read
 from sync_assets.shipments.fulfilling import ON_HOLD, REFUSED
+from sync_assets.shipments.hands import by_reference
 from sync_assets.shipments.things import ERP_KINDS
 from sync_assets.trouble import exceptional
 
@@ -83,11 +83,7 @@ def _look_again_in_erp(systems: Systems, kind: str, erp: str) -> Heard:
     for batch in (rows[n : n + BATCH] for n in range(0, len(rows), BATCH)):
         with systems.erp(erp) as client:
             said = client.shipments_of([int(row["remote_id"]) for row in batch])
-        parcels: dict[str, list[Any]] = {}
-        for one in said:
-            if isinstance(one, Raw):
-                reference = SHIPMENT_MAPPERS[kind].shipment(one.body).reference
-                parcels.setdefault(str(reference), []).append(one.body)
+        parcels = by_reference(kind, said)
         told = {
             row["fulfilment_ref"]: seen
             for row in batch

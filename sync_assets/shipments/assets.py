@@ -47,6 +47,12 @@ TABLES: dict[str, type[Table]] = {
     "fulfilment_lines": FulfilmentLines,
     "order_line_progress": OrderLineProgress,
 }
+#: What warehouses tell of by file.
+FILES = {
+    "acknowledgements": "what they were asked to ship",
+    "shipments": "what left",
+    "returns": "goods that came back",
+}
 MAPPED = ("shipments", "shipment_lines", "parcels")
 WORKED_OUT = ("fulfilment_orders", "fulfilment_lines", "order_line_progress")
 RAW_TRACKERS = dg.AssetKey(["raw", "easypost", "trackers"])
@@ -83,7 +89,7 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
     if not settings.stores:
         return []
     return [
-        *[raw_shipments(kind) for kind in kinds],
+        *[raw_files if kind == "files" else raw_shipments(kind) for kind in kinds],
         raw_trackings,
         *([raw_trackers] if settings.carriers else []),
         core_shipments(kinds),
@@ -100,7 +106,6 @@ def build(settings: Settings) -> list[dg.AssetsDefinition]:
 def raw_shipments(kind: str) -> dg.AssetsDefinition:
     """Build what systems of a kind say of what they ship."""
     what = {
-        "files": "Files a warehouse dropped: answers, shipments and returns, line by line.",
         "odoo": "Deliveries of the ERP's own warehouses, with their lines.",
         "tryton": "Deliveries of the ERP's own warehouses, with their lines.",
     }
@@ -118,15 +123,40 @@ def raw_shipments(kind: str) -> dg.AssetsDefinition:
     def raw(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         names = systems_of(systems.settings, kind)
 
-        def read(name: str) -> Any:
-            if kind == "files":
-                return files.read(systems, name, context.run.run_id)
+        def read(name: str) -> Tally:
             return reading.shipments(systems, name, context.run.run_id, only_due=is_urgent(context))
 
         with told():
             return was_read(each_source(systems, names, "shipments", read))
 
     return raw
+
+
+@dg.multi_asset(
+    name="raw_files",
+    specs=[
+        dg.AssetSpec(
+            dg.AssetKey(["raw", "files", thing]),
+            group_name=GROUP,
+            kinds={"files", "postgres"},
+            owners=[ENGINEERS],
+            description=f"Lines of the files that warehouses dropped about {about}.",
+            metadata={"dagster/table_name": f"raw.files__{thing}"},
+        )
+        for thing, about in FILES.items()
+    ],
+)
+def raw_files(context: dg.AssetExecutionContext, systems: SystemsParam) -> Iterator[Result]:
+    """Read every file that waits, whatever it tells of, and move it away."""
+    names = systems_of(systems.settings, "files")
+    with told():
+        found = each_source(
+            systems, names, "files", lambda name: files.read(systems, name, context.run.run_id)
+        )
+    for thing in FILES:
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey(["raw", "files", thing]), metadata=was_read(found).metadata
+        )
 
 
 @dg.asset(
@@ -256,6 +286,7 @@ def core_fulfilment(kinds: list[str]) -> dg.AssetsDefinition:
     deps = [
         *[core_key(name) for name in ("orders", "order_lines", "stock_levels")],
         *[core_key(name) for name in (*MAPPED, "tracking_events")],
+        *([dg.AssetKey(["raw", "files", "acknowledgements"])] if "files" in kinds else []),
         *[dg.AssetKey(["receipt", kind, "sales_orders"]) for kind in kinds if kind in ERP_KINDS],
     ]
 

@@ -301,9 +301,14 @@ select v.location, lower(v.sku) as sku,
         as units
 from core.stock_levels v
 left join lateral (
-    select sum(l.units) as units from core.fulfilment_lines l
+    select sum(l.units * coalesce(k.component_units, 1)) as units
+    from core.fulfilment_lines l
     join core.fulfilment_orders f using (fulfilment_ref)
-    where l.sku = v.sku and f.location = v.location
+    left join (
+        select distinct lower(c.sku) as kit, c.component_units from core.kit_components c
+        where lower(c.component_sku) = lower(v.sku)
+    ) k on k.kit = lower(l.sku)
+    where (lower(l.sku) = lower(v.sku) or k.kit is not null) and f.location = v.location
       and f.state in ('planned', 'held', 'released', 'acknowledged', 'part_shipped')
 ) q on true
 where v.location = any(:places) and lower(v.sku) = any(:skus)

@@ -6,29 +6,24 @@ transaction each. What follows from the facts is decided in `domain/`; here it i
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from resources.errors import Missing, Refused
-from resources.store import exceptions, frames, raw, sagas, stale
+from resources.store import exceptions, frames, raw, stale
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets.domain import fulfilling
-from sync_assets.domain.allocating import Allocation, Candidate, Need, Part, allocate
 from sync_assets.domain.fulfilling import UNSENT, Progress, Standing
 from sync_assets.domain.fulfilment import FulfilmentState
-from sync_assets.domain.fulfilment_policy import StoreRule
 from sync_assets.domain.orders import OrderState, Problem, Row
 from sync_assets.domain.progress import OrderLineProgress
-from sync_assets.domain.sagas import NOTHING, Saga, path
+from sync_assets.domain.sagas import Saga, path
 from sync_assets.shipments import facts as known
-from sync_assets.shipments import policy as policies
+from sync_assets.shipments.asking import NO_PLACE, NO_STOCK, Written, asking_for, cause_of
 from sync_assets.shipments.facts import OrderFacts
-from sync_assets.shipments.policy import Rules, Site
 from sync_assets.trouble import exceptional
 
 QUEUE, PLAN_QUEUE = "fulfilment", "fulfilment_plan"
@@ -36,7 +31,6 @@ CHUNK = 200
 #: Orders that wait for stock are looked at again by every run, the oldest first.
 MOST_WAITING = 500
 REFUSED, ON_HOLD = "fulfilment.refused", "fulfilment.on_hold"
-NO_PLACE, NO_STOCK = "fulfilment.no_place", "fulfilment.no_stock"
 CODES = (
     NO_PLACE,
     NO_STOCK,
@@ -45,8 +39,6 @@ CODES = (
 )
 #: Since when shipments are ours, in a deployment that had orders before (migration 0004).
 START = ("after_sale", "start")
-#: Requests that came to nothing: no part of an order.
-NO_PART = (FulfilmentState.CANCELLED, FulfilmentState.REFUSED)
 #: Names of errors by which a warehouse says no.
 REFUSALS = (Refused.__name__, Missing.__name__)
 #: Only what is paid is given to a warehouse; what comes completed was shipped by somebody else.
@@ -134,9 +126,8 @@ class _Chunk:
     def work_out(self, keys: Sequence[str]) -> None:
         """Bring progress, requests, steps and exceptions of these orders up to the facts."""
         orders = known.load(self.connection, self.systems.settings, keys)
-        self.rules: Rules = policies.in_force(self.systems, self.connection)
-        self.addresses = known.addresses(self.connection, [one.ref for one in orders])
-        self.free = self._free(orders)
+        self.written = Written(self.run_id)
+        self.asking = asking_for(self.systems, self.connection, orders, self.written)
         self.start = raw.complete_until(self.connection, *START)
         lines: list[Row] = []
         found: list[exceptions.Exceptional] = []
@@ -147,6 +138,7 @@ class _Chunk:
             lines += [_progress_row(one.ref, line) for line in done[0]]
             found += [self._exceptional(one, problem) for problem in done[1]]
             self.total.orders += 1
+        self._write()
         frame = OrderLineProgress.validate(OrderLineProgress.frame(lines)).assign(
             run_id=self.run_id
         )
@@ -170,11 +162,14 @@ class _Chunk:
             run_id=self.run_id,
         )
 
-    def _free(self, orders: Sequence[OrderFacts]) -> dict[str, dict[str, int] | None]:
-        """What places have that are asked for their stock first."""
-        skus = {sku for one in orders for line in one.lines for sku in (line.sku, *line.parts)}
-        names = [name for name, site in self.rules.sites.items() if not site.place.assumes_stock]
-        return known.free_units(self.connection, sorted(skus), names) if names and skus else {}
+    def _write(self) -> None:
+        """Write down what was asked for, and the steps that follow, all of a chunk at once."""
+        made = self.written
+        made.keep(self.connection, self.systems.now())
+        self.total.requests += len(made.requests)
+        for step in made.steps:
+            state = str(step.to_state)
+            self.total.steps[state] = self.total.steps.get(state, 0) + 1
 
     def _order(self, one: OrderFacts) -> tuple[list[Progress], list[Problem]]:
         by_request = fulfilling.shipped_by_request(one.lines, one.moves)
@@ -188,14 +183,16 @@ class _Chunk:
         lines = self._progress(one)
         problems = _beyond(one, lines, by_request)
         if one.is_accepted and one.order["state"] in SHIPPABLE and self._has_begun(one):
-            problems += self._ask(one, lines)
+            found = self.asking.ask(one, lines)
+            self.total.waiting += bool(found)
+            problems += found
             self._take_steps(one, by_request)
             lines = self._progress(one)
         return lines, problems
 
     def _has_begun(self, one: OrderFacts) -> bool:
         """Whether its store's orders are ours to ship: older ones were shipped by other means."""
-        rule = self.rules.store(one.order["store"])
+        rule = self.asking.rules.store(one.order["store"])
         if rule is not None and rule.orders_from is not None:
             return bool(one.order["placed_at"] >= rule.orders_from)
         accepted_at = one.receipt["answered_at"] if one.receipt else None
@@ -205,131 +202,6 @@ class _Chunk:
         return fulfilling.progress(
             one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=one.is_ended
         )
-
-    # Asking places
-
-    def _ask(self, one: OrderFacts, lines: Sequence[Progress]) -> list[Problem]:
-        """Ask places for what nobody was asked for; answers why something is left."""
-        rule = self.rules.store(one.order["store"])
-        needs = fulfilling.needs(lines, one.lines)
-        if not needs:
-            return []
-        if rule is None:
-            said = f"the fulfilment policy says nothing of store {one.order['store']}"
-            return [Problem(NO_PLACE, "store", said)]
-        # At the last part that is allowed, what is left waits for a place that has all of it.
-        rest = rule.most_parts - sum(request.state not in NO_PART for request in one.requests)
-        made = allocate(
-            needs,
-            self._candidates(one, rule, needs),
-            may_split=rule.split == "when_needed" and rest > 0,
-            most_parts=rest,
-            releases_backorder=rule.backorder == "release",
-        )
-        for part in made.parts:
-            self._request(one, rule, part)
-        return self._left(one, made)
-
-    def _left(self, one: OrderFacts, made: Allocation) -> list[Problem]:
-        if not made.uncovered:
-            return []
-        self.total.waiting += 1
-        units = sum(made.uncovered.values())
-        is_place = made.reason.startswith("no place ships")
-        code = NO_PLACE if is_place else NO_STOCK
-        return [Problem(code, "lines", f"{units} units wait: {made.reason}")]
-
-    def _candidates(
-        self, one: OrderFacts, rule: StoreRule, needs: Sequence[Need]
-    ) -> list[Candidate]:
-        """The places that serve the address, stores after warehouses, in the policy's order."""
-        address = self.addresses.get(one.ref, {})
-        sites = [self.rules.sites[name] for name in rule.ship_from]
-        able = [
-            site
-            for site in sites
-            if not site.place.is_closed
-            and site.place.serves(address.get("country", ""), address.get("region", ""))
-        ]
-        able.sort(key=lambda site: site.place.kind == "store")
-        return [self._candidate(one, site, needs) for site in able]
-
-    def _candidate(self, one: OrderFacts, site: Site, needs: Sequence[Need]) -> Candidate:
-        free = None if site.place.assumes_stock else self.free.get(site.name)
-        # One that was cancelled says nothing: a person may have seen to its cause since.
-        refs = {
-            request.ref
-            for request in one.requests
-            if request.location == site.name and request.state != FulfilmentState.CANCELLED
-        }
-        said_no = {m.line_ref for m in one.moves if m.is_cancelled and m.fulfilment_ref in refs}
-        said_no |= {
-            line
-            for request in one.requests
-            if request.ref in refs and request.state == FulfilmentState.REFUSED
-            for line in request.units
-        }
-        units = None if free is None else self._units_for(one, site, free, needs)
-        return Candidate(site.name, units, frozenset(said_no))
-
-    def _units_for(
-        self, one: OrderFacts, site: Site, free: Mapping[str, int], needs: Sequence[Need]
-    ) -> dict[str, Decimal]:
-        """Units on its shelf by SKU.
-
-        What the ERP promised at its own place is, as far as this order goes, promised to it.
-        """
-        store = self.systems.settings.stores[one.order["store"]]
-        is_own = (site.system, site.code) == (store.erp, store.warehouse)
-        found = {sku: Decimal(units) for sku, units in free.items()}
-        for need in needs if is_own and one.is_accepted else ():
-            for sku, each in need.takes.items():
-                found[sku] = found.get(sku, Decimal()) + need.units * each
-        return found
-
-    def _request(self, one: OrderFacts, rule: StoreRule, part: Part) -> None:
-        """Write down what a place shall ship; it is planned, and released when its time comes."""
-        now, site = self.systems.now(), self.rules.sites[part.place]
-        ref = f"{one.ref}:f{len(one.requests) + 1}"
-        placed = one.order["paid_at"] or one.order["placed_at"]
-        row: dict[str, Any] = {
-            "fulfilment_ref": ref,
-            "order_ref": one.ref,
-            "store": one.order["store"],
-            "location": site.name,
-            "system": site.system,
-            "release_at": placed + timedelta(minutes=rule.release_after_minutes),
-            "ship_by_at": now + timedelta(hours=float(rule.ship_within_hours)),
-            "planned_at": now,
-            "reason": part.reason,
-            "core_version": one.order["raw_version"],
-            "run_id": self.run_id,
-        }
-        self.connection.execute(text(_REQUEST), row)
-        skus = {line.line_ref: line.sku for line in one.lines}
-        lines = [
-            {"ref": ref, "line": line, "order": one.ref, "sku": skus[line], "units": units}
-            for line, units in part.units.items()
-        ]
-        self.connection.execute(text(_REQUEST_LINE), [{**x, "run": self.run_id} for x in lines])
-        self._step(ref, NOTHING, FulfilmentState.PLANNED, f"{site.name} {part.reason}", _cause(one))
-        one.requests.append(
-            fulfilling.Request(ref, site.name, FulfilmentState.PLANNED, dict(part.units))
-        )
-        one.standing[ref] = {**row, "outcome": None, "remote_state": None, "is_begun": False}
-        self.total.requests += 1
-        self._less(one, site, part)
-
-    def _less(self, one: OrderFacts, site: Site, part: Part) -> None:
-        """The next order of this chunk finds less there."""
-        free = self.free.get(site.name)
-        if free is None:
-            return
-        by_ref = {line.line_ref: line for line in one.lines}
-        for ref, units in part.units.items():
-            line = by_ref[ref]
-            for sku, each in (line.parts or {line.sku: Decimal(1)}).items():
-                free[sku.lower()] = free.get(sku.lower(), 0) - int(units * each)
 
     def _cut(self, one: OrderFacts, cuts: Mapping[tuple[str, str], int]) -> None:
         """Lower what is asked for to what is still wanted."""
@@ -374,7 +246,7 @@ class _Chunk:
             )
             found = fulfilling.next_state(standing, self.systems.now())
             if found is not None:
-                self._walk(request.ref, request.state, *found, _cause(one, row))
+                self._walk(request.ref, request.state, *found, cause_of(one, row))
                 if found[0] == FulfilmentState.REFUSED:
                     self._tell_refused(row, found[1])
                 one.requests[place] = replace(request, state=found[0])
@@ -394,13 +266,8 @@ class _Chunk:
     ) -> None:
         """Take every step to where it stands: goods may leave before anybody was asked."""
         for then in path(Saga.FULFILMENT, state, goal):
-            self._step(ref, state, then, reason, cause)
+            self.written.step(ref, state, then, reason, cause)
             state = FulfilmentState(then)
-
-    def _step(self, ref: str, state: str, then: str, reason: str, cause: str) -> None:
-        step = sagas.Step(Saga.FULFILMENT, ref, state, then, "pipeline", reason, cause)
-        sagas.take(self.connection, [step], self.systems.now(), self.run_id)
-        self.total.steps[then] = self.total.steps.get(then, 0) + 1
 
     def _exceptional(self, one: OrderFacts, problem: Problem) -> exceptions.Exceptional:
         return exceptional(
@@ -433,17 +300,6 @@ def _is_cancel_refused(row: Mapping[str, Any]) -> bool:
     is_parked = row.get("write_state") == "parked"
     is_cancel = str(row.get("operation")).endswith(".cancel")
     return (is_parked and is_cancel) or row.get("remote_state") == "cancel_refused"
-
-
-def _cause(one: OrderFacts, row: Mapping[str, Any] | None = None) -> str:
-    """What a step follows from: the newest answer or shipment, else the version of the order."""
-    if row is not None:
-        gone = [move for move in one.moves if move.fulfilment_ref == row["fulfilment_ref"]]
-        if gone:
-            return f"shipment {gone[-1].shipment_ref}"
-        if row.get("answered_at"):
-            return f"answer of {row['system']} at {row['answered_at']:%Y-%m-%d %H:%M:%S} UTC"
-    return f"order version {one.order['raw_version']}"
 
 
 def _beyond(
@@ -501,15 +357,3 @@ def _progress_row(order_ref: str, line: Progress) -> Row:
             )
         },
     }
-
-
-_REQUEST = """
-insert into core.fulfilment_orders (fulfilment_ref, order_ref, store, location, system, ship_by_at,
-    release_at, planned_at, reason, core_version, run_id)
-values (:fulfilment_ref, :order_ref, :store, :location, :system, :ship_by_at, :release_at,
-    :planned_at, :reason, :core_version, :run_id)
-"""
-_REQUEST_LINE = """
-insert into core.fulfilment_lines (fulfilment_ref, line_ref, order_ref, sku, units, run_id)
-values (:ref, :line, :order, :sku, :units, :run)
-"""

@@ -2,12 +2,13 @@
 answer, a killed worker and a repeated run all end in the same place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from resources.errors import Refused, RemoteError, TryAgain
-from resources.pages import Raw
+from resources.pages import Broken, Raw
 from resources.systems.roles import Erp, Warehouse
 from resources.systems.woocommerce import WooCommerce
 from sync_assets.domain.fulfilment import (
@@ -26,6 +27,27 @@ from sync_assets.writing import Answer, Outcome
 GONE_ALREADY = ("shipped", "part_shipped", "picking")
 #: It ships, and not as it is wanted now.
 CHANGE_REFUSED = "warehouse.change_refused"
+
+
+@contextmanager
+def set_aside(outcome: Outcome, code: str) -> Iterator[None]:
+    """Keep what a mapper rejects with its own write, under a code of the system's."""
+    try:
+        yield
+    except Rejected as refusal:
+        first = refusal.problems[0]
+        outcome.problem = Problem(f"{code}.malformed", first.part, first.message)
+
+
+def by_reference(kind: str, said: Sequence[Raw | Broken]) -> dict[str, list[Any]]:
+    """Deliveries of an ERP by the order they name; what cannot be read is told where it is kept."""
+    found: dict[str, list[Any]] = {}
+    for one in said:
+        if isinstance(one, Raw):
+            with suppress(Rejected):
+                reference = SHIPMENT_MAPPERS[kind].shipment(one.body).reference
+                found.setdefault(str(reference), []).append(one.body)
+    return found
 
 
 @dataclass
@@ -55,29 +77,18 @@ class WarehouseHand:
     def _look_up(self, outcomes: Mapping[str, Outcome]) -> dict[str, SeenFulfilment]:
         mapper, found = SHIPMENT_MAPPERS[self.kind], {}
         for key, payload in self.client.fulfilments(list(outcomes)).items():
-            try:
+            with set_aside(outcomes[key], "warehouse"):
                 found[key] = mapper.seen(payload)
-            except Rejected as refusal:
-                outcomes[key].problem = refusal.problems[0]
         return found
 
     def _put(self, wanted: Mapping[str, Outcome], held: Mapping[str, SeenFulfilment]) -> None:
-        documents = {
-            key: FulfilmentOrder.model_validate(one.write.payload) for key, one in wanted.items()
-        }
-        lacking = [key for key, one in wanted.items() if not _agrees(one, held.get(key))]
-        payloads = [
-            fulfilment_order(
-                self.kind, documents[key], wanted[key].write.core_version, self.shipping_method
-            )
-            for key in lacking
-        ]
-        for key in lacking:
-            wanted[key].begun = True
+        lacking = {k: one for k, one in wanted.items() if not _agrees(one, held.get(k))}
+        payloads = asked_for(lacking, self.kind, self.shipping_method)
         refused = self.client.put_fulfilments(payloads) if payloads else {}
         for key, error in refused.items():
             _refuse(wanted[key], error, held.get(key))
-        after = {**held, **self._look_up({k: wanted[k] for k in lacking if k not in refused})}
+        sent = {k: one for k, one in lacking.items() if one.is_open}
+        after = {**held, **(self._look_up(sent) if sent else {})}
         for key, outcome in wanted.items():
             if outcome.is_open and key in after:
                 outcome.state, outcome.answer = "done", _answer(after[key])
@@ -96,6 +107,20 @@ class WarehouseHand:
                 outcome.error = refused.get(key) or Refused(self.client.system, said, code="picked")
             else:
                 outcome.error = refused.get(key)
+
+
+def asked_for(
+    outcomes: Mapping[str, Outcome], kind: str, shipping_method: str = ""
+) -> list[dict[str, Any]]:
+    """Requests in the warehouse's words; one it has no words for stops none of the others."""
+    found = []
+    for outcome in outcomes.values():
+        with set_aside(outcome, "warehouse"):
+            document = FulfilmentOrder.model_validate(outcome.write.payload)
+            version = outcome.write.core_version
+            found.append(fulfilment_order(kind, document, version, shipping_method))
+            outcome.begun = True
+    return found
 
 
 def _agrees(outcome: Outcome, seen: SeenFulfilment | None) -> bool:
@@ -135,22 +160,12 @@ class FilesHand:
         """Write each request, or its taking back; the same one is the same file."""
         self._cancel([one for one in outcomes.values() if one.action == "cancel"])
         wanted = {key: one for key, one in outcomes.items() if one.action != "cancel"}
-        payloads = [
-            fulfilment_order(
-                "files",
-                FulfilmentOrder.model_validate(one.write.payload),
-                one.write.core_version,
-                "",
-            )
-            for one in wanted.values()
-        ]
-        for one in wanted.values():
-            one.begun = True
+        payloads = asked_for(wanted, "files")
         refused = self.client.put_fulfilments(payloads) if payloads else {}
         for key, outcome in wanted.items():
             if key in refused:
                 outcome.error = refused[key]
-            else:
+            elif outcome.is_open:
                 outcome.state, outcome.answer = "done", Answer(state="waiting")
 
     def _cancel(self, outcomes: list[Outcome]) -> None:
@@ -182,6 +197,8 @@ class OwnWarehouseHand:
         wanted = {k: o for k, o in outcomes.items() if o.action != "cancel"}
         held = self._look_up(wanted)
         for key, outcome in wanted.items():
+            if not outcome.is_open:
+                continue
             seen = held.get(str((outcome.write.payload or {}).get("order_ref")))
             if seen is not None:
                 outcome.state, outcome.answer = "done", _answer(seen)
@@ -193,14 +210,15 @@ class OwnWarehouseHand:
     def _look_up(self, outcomes: Mapping[str, Outcome]) -> dict[str, SeenFulfilment]:
         """What is planned for each order, by our key of it."""
         mapper = SHIPMENT_MAPPERS[self.kind]
-        refs = {str((one.write.payload or {}).get("order_ref")) for one in outcomes.values()}
+        refs = {str((one.write.payload or {}).get("order_ref")): one for one in outcomes.values()}
         asked = sorted({self.orders[ref] for ref in refs if ref in self.orders})
-        bodies: dict[str, list[Any]] = {}
-        for said in self.client.shipments_of(asked) if asked else []:
-            if isinstance(said, Raw):
-                reference = mapper.shipment(said.body).reference
-                bodies.setdefault(str(reference), []).append(said.body)
-        return {ref: mapper.seen(bodies[ref]) for ref in refs if ref in bodies}
+        said = self.client.shipments_of(asked) if asked else []
+        found: dict[str, SeenFulfilment] = {}
+        for ref, bodies in by_reference(self.kind, said).items():
+            if ref in refs:
+                with set_aside(refs[ref], "warehouse"):
+                    found[ref] = mapper.seen(bodies)
+        return found
 
     def _cancel(self, outcomes: Mapping[str, Outcome]) -> None:
         """Nothing more of the order shall leave: what is still open there is called off."""
@@ -281,16 +299,16 @@ class NoticeHand:
             document = ShippingNotice.model_validate(outcome.write.payload)
             outcome.begun = True
             try:
-                payload = woocommerce_notices.notice(document, self.way)
-                said = self.client.put_notice(document.order_id, payload, self.way)
-                seen: SeenNotice = woocommerce_notices.seen_notice(said)
+                with set_aside(outcome, "shop"):
+                    payload = woocommerce_notices.notice(document, self.way)
+                    said = self.client.put_notice(document.order_id, payload, self.way)
+                    seen: SeenNotice = woocommerce_notices.seen_notice(said)
+                    outcome.state = "done"
+                    outcome.answer = Answer(seen.remote_id, None, seen.way)
             except RemoteError as error:
                 if len(outcomes) == 1:
                     raise
                 outcome.error = error
-                continue
-            outcome.state = "done"
-            outcome.answer = Answer(seen.remote_id, None, seen.way)
 
 
 @dataclass

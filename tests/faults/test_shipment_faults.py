@@ -1,4 +1,4 @@
-"""Shipping under faults: whatever is lost, doubled or killed, each thing happens once over there."""
+"""Shipping under faults: whatever is lost, doubled or killed, each thing happens once there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,39 +116,51 @@ def test_a_fault_on_the_first_call_of_every_write_leaves_one_of_each(
     assert_once(ship, ref)
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_runs_killed_at_any_request_are_finished_by_later_ones(
-    ship: ShippingWorld, before: bool
+#: Stories are dear: each shard of them takes every fourth request.
+SHARDS = 4
+
+
+@pytest.mark.parametrize("first", range(1, SHARDS + 1))
+def test_runs_killed_after_any_request_are_finished_by_later_ones(
+    ship: ShippingWorld, first: int
 ) -> None:
-    for at in count(1):
+    killed_again_and_again(ship, first, before=False)
+
+
+def test_runs_killed_before_a_request_are_finished_by_later_ones(ship: ShippingWorld) -> None:
+    killed_again_and_again(ship, 2, before=True)
+
+
+def killed_again_and_again(ship: ShippingWorld, first: int, *, before: bool) -> None:
+    """Kill the three telling runs of one order at a request each; for every order a later one."""
+    for at in count(first, SHARDS):
         ref, fell = ordered(ship), False
-        for act in (None, {"TEA": 2}, {"TEA": 1, "MUG": 1}):
+        for act, runs in ((None, 1), ({"TEA": 2}, 1), ({"TEA": 1, "MUG": 1}, 3)):
             if act is not None:
                 leaves(ship, ref, act)
             with killed_at_request(ship.world, at, before=before) as axe:
                 ship.run()
             fell = fell or axe.count >= at
-            settle(ship, 3)
+            settle(ship, runs)
         assert_once(ship, ref)
         if not fell:
             break
-    assert at > 12
+    assert at > 50
 
 
 def test_a_run_killed_after_any_statement_is_finished_by_later_ones(ship: ShippingWorld) -> None:
-    at, step = 5, 37  # not every one of hundreds: a prime stride meets every kind of them
-    fell = True
+    at, fell = 5, True
     while fell:
         ref, fell = ordered(ship), False
-        for act in (None, {"TEA": 2}, {"TEA": 1, "MUG": 1}):
+        for act, runs in ((None, 1), ({"TEA": 2}, 1), ({"TEA": 1, "MUG": 1}, 3)):
             if act is not None:
                 leaves(ship, ref, act)
             with killed_at_statement(ship.systems.engine, at) as axe:
                 ship.run()
             fell = fell or axe.count >= at
-            settle(ship, 3)
+            settle(ship, runs)
         assert_once(ship, ref)
-        at += step
+        at += 37  # not every one of hundreds: a prime stride meets every kind of them
     assert at > 150
 
 

@@ -199,3 +199,16 @@ def test_too_many_calls_are_waited_for(ship: ShippingWorld, bob: ShipBobStandIn)
     ship.run(2)
     assert ship.states(ref) == {f"{ref}:f1": "acknowledged"}
     assert ship.open_codes() == {}
+
+
+def test_an_address_it_has_no_words_for_is_told_and_keeps_no_other_order(
+    ship: ShippingWorld, bob: ShipBobStandIn
+) -> None:
+    nowhere = {"first_name": "Ada", "last_name": "Byron", "address_1": "1 Road", "country": "US"}
+    odd = ship.place(lines={"TEA": 1}, shipping={**nowhere, "city": ""})
+    good = ship.place(lines={"MUG": 1})
+    ship.run(3)
+    assert ship.states(good) == {f"{good}:f1": "acknowledged"}
+    assert ship.states(odd) == {f"{odd}:f1": "released"}
+    assert ship.open_codes() == {f"{odd}:f1": {"warehouse.malformed"}}
+    assert bob.count() == 1

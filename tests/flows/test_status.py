@@ -335,6 +335,8 @@ def test_status_is_one_object_for_programs(desk: Desk) -> None:
     assert [one["level"] for one in found["levels"]] == [
         "order_acceptance",
         "stock_freshness",
+        "release_acknowledgement",
+        "shipment_confirmation",
         "source_silence",
         "backlog",
         "exception_age",

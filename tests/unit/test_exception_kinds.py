@@ -36,11 +36,16 @@ def test_every_kind_has_an_owner_and_says_what_ends_it() -> None:
         assert first == f"Closes by itself when {kind.ends}.", code
 
 
+#: A mapper's words for what it cannot write; whoever writes it tells them in those of its system.
+REWORDED = {"exchange.malformed"}
+
+
 def test_few_orders_can_be_released_and_few_kinds_hold_nothing_back() -> None:
     assert {code for code, kind in KINDS.items() if kind.can_release and kind.blocks} == {
         "order.tax_missing",
         "order.total_zero",
         "order.address_missing",
+        "fulfilment.held",
     }
     of_orders = {code for code, kind in KINDS.items() if kind.subject_kind == "order"}
     assert {code for code in of_orders if not KINDS[code].blocks} >= {
@@ -89,7 +94,7 @@ def test_every_code_the_product_opens_is_entered() -> None:
             for found in re.finditer(r'Problem\(\s*"([a-z]+\.[a-z_]+)"', path.read_text()):
                 said.add(found[1])
     assert len(said) > 20
-    assert {code for code in said if kinds.known(code) is None} == set()
+    assert {code for code in said if kinds.known(code) is None} == REWORDED
 
 
 # What a person may do

@@ -238,6 +238,8 @@ def test_every_level_is_judged_and_kept_where_nothing_ever_happened() -> None:
         "order_acceptance",
         "source_silence",
         "stock_freshness",
+        "release_acknowledgement",
+        "shipment_confirmation",
         "backlog",
         "exception_age",
     }

@@ -1,5 +1,5 @@
-"""Random histories of orders that are shipped, over the real store: nothing leaves or is told twice,
-and whatever went wrong, every story ends with what is done or with whom it waits for.
+"""Random histories of orders that are shipped, over the real store: nothing leaves or is told
+twice, and whatever went wrong, every story ends with what is done or with whom it waits for.
 
 Customers, people at the shelves, carriers and faults are these methods; the shop, the warehouse,
 the ERP and the tracking account are stand-ins, and their own books say what is true.
@@ -493,7 +493,7 @@ def test_nothing_is_shipped_told_or_lost_twice(
     run_state_machine_as_test(
         lambda: ShipmentStory(server, tmp_path),
         settings=settings(
-            max_examples=12,
+            max_examples=8,
             stateful_step_count=25,
             derandomize=True,
             database=None,
