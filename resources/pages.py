@@ -101,3 +101,14 @@ def _changed_at(body: Mapping[str, Any], dates: tuple[str, ...]) -> datetime | N
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
     return None
+
+
+def moment_of(said: object) -> datetime | None:
+    """A moment an answer tells, in UTC; some come without an offset."""
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+        if moment is None:
+            return None
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

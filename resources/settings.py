@@ -412,9 +412,7 @@ class Settings(Part):
         }
         return {**stores, **self.webhooks}
 
-    def publishing(
-        self, what: Literal["products", "stock", "shipments", "refunds"]
-    ) -> list[str]:
+    def publishing(self, what: Literal["products", "stock", "shipments", "refunds"]) -> list[str]:
         """Stores that such things are written to."""
         return [name for name, store in self.stores.items() if what in store.publishes]
 

@@ -10,7 +10,7 @@ import httpx
 
 from resources.errors import ContractBroken, Missing, Refused, RemoteError, TryAgain
 from resources.http import exact_json, raise_for_refusal
-from resources.pages import Broken, Raw
+from resources.pages import Broken, Raw, moment_of
 from resources.systems.json_cuts import elements, members
 
 PATH = "/v2/trackers"
@@ -128,7 +128,7 @@ class EasyPost:
         key = value.get("id")
         if not isinstance(key, str) or not _is_id(key):
             return Broken(self.system, None, text, "the item has no id")
-        changed_at = _moment(value.get("updated_at"))
+        changed_at = moment_of(value.get("updated_at"))
         if changed_at is None:
             return Broken(self.system, key, text, "the item has no readable updated_at")
         return Raw(key, text, value, changed_at)
@@ -159,13 +159,3 @@ def _error(answer: httpx.Response) -> tuple[str | None, str]:
 def _is_id(value: str) -> bool:
     """Whether a word can be an id, and stand in a path as it is."""
     return len(value) <= LONGEST_ID and value.isascii() and value.replace("_", "").isalnum()
-
-
-def _moment(said: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
-        if moment is None:
-            return None
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None

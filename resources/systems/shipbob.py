@@ -16,13 +16,12 @@ from typing import Any
 import httpx
 
 from resources.errors import ContractBroken, Missing, Refused, RemoteError
-from resources.pages import NO_DATE, Broken, Raw
+from resources.pages import NO_DATE, Broken, Raw, moment_of
 from resources.systems.roles import Payload
 from resources.systems.shipbob_api import (
     ORDERS_PAGE,
     Api,
     batches,
-    moment_of,
     said_at,
 )
 from resources.systems.shipbob_changes import Changes, is_cancelled, is_picked

@@ -163,17 +163,6 @@ def said_at(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def moment_of(said: object) -> datetime | None:
-    """A moment an answer tells, in UTC; some come without an offset."""
-    try:
-        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
-        if moment is None:
-            return None
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def json_of(body: Payload) -> bytes:
     """Write a body; amounts become numbers with the same digits."""
     return json.dumps(body, default=_number).encode()

@@ -5,21 +5,16 @@ time of the warehouse's configured zone, the earlier moment where the clock show
 that looks older than it is releases no reservation too early.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from sync_assets.domain.orders import Row
+from sync_assets.mappers.csv_words import UNITS, moment
 from sync_assets.mappers.payload import Faults, storable
 
 Payload = Mapping[str, str]
 
 CODE = "stock.malformed"
-#: Three digits behind a point or comma may be a thousand somewhere; nobody guesses stock.
-UNITS = re.compile(r"([0-9]{1,9})(?:[.,]0{1,2})?")
-MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
 #: How far a warehouse's clock may be ahead of ours.
 AHEAD = timedelta(minutes=5)
 
@@ -69,20 +64,10 @@ def _true_at(
     payload: Payload, file_moment: datetime, zone: tzinfo, now: datetime, faults: Faults
 ) -> datetime:
     text = payload.get("counted_at", "").strip()
-    moment = _moment(text, zone) if text else file_moment
-    if moment is None:
+    found = moment(text, zone) if text else file_moment
+    if found is None:
         faults.note("counted_at", "is not a date and time, like 2026-11-21T06:00:00+01:00")
         return file_moment
-    if moment > now + AHEAD:
+    if found > now + AHEAD:
         faults.note("counted_at", "is in the future")
-    return min(moment, now)
-
-
-def _moment(text: str, zone: tzinfo) -> datetime | None:
-    if not MOMENT.fullmatch(text):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return min(found, now)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sync_assets.domain.fulfilment import FulfilmentOrder, SeenFulfilment
 from sync_assets.domain.returns import SeenReturn, SeenReturnLine
 from sync_assets.domain.shipments import SeenLine, SeenParcel, SeenShipment
+from sync_assets.mappers.csv_words import UNITS, moment
 from sync_assets.mappers.payload import NEVER, Faults, Part, storable
 
 Payload = dict[str, Any]
@@ -34,12 +35,7 @@ SHIPMENT_STATES = frozenset(("packed", "shipped", "cancelled"))
 RETURN_STATES = frozenset(("requested", "in_transit", "received", "inspected", "cancelled"))
 DISPOSITIONS = ("restock", "refurbish", "write_off")
 
-#: Three digits behind a point or comma may be a thousand somewhere; nobody guesses units.
-UNITS = re.compile(r"([0-9]{1,9})(?:[.,]0{1,2})?")
 WEIGHT = re.compile(r"[0-9]{1,9}(?:[.,][0-9]{1,2})?")
-MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII
-)
 
 
 # What it shall ship
@@ -301,20 +297,10 @@ class _Row:
 
     def moment(self, key: str, zone: tzinfo) -> datetime | None:
         text = self.text(key)
-        found = _moment(text, zone) if text else None
+        found = moment(text, zone) if text else None
         if text and found is None:
             self.note(key, "is not a date and time, like 2026-11-21T06:00:00+01:00")
         return found
-
-
-def _moment(text: str, zone: tzinfo) -> datetime | None:
-    if not MOMENT.fullmatch(text):
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _told(payload: Mapping[str, Any], faults: Faults) -> tuple[datetime, tzinfo]:

@@ -25,7 +25,8 @@ from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
 from sync_assets.mappers import woocommerce
 from sync_assets.mapping import parsed
 from sync_assets.orders import gone, mapping
-from sync_assets.orders.planning import decision, items_for, route_of, with_parts
+from sync_assets.orders.planning import decision, items_for, with_parts
+from sync_assets.routes import route_of
 
 #: Stands for the number a version would get; newer than any that has one.
 NEXT_VERSION = 2**62

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from resources.settings import Settings, Store
+from resources.settings import Settings
 from resources.store import exceptions, outbox
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import copy_rows, read_rows
@@ -22,6 +22,7 @@ from sync_assets.domain.exception_kinds import VALIDATION_CODES, kind_of
 from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.planning import Action, Items, Route, Seen, ShopOrder
 from sync_assets.domain.sales import SalesOrder
+from sync_assets.routes import route_of
 from sync_assets.trouble import exceptional
 
 CHUNK = 500
@@ -38,27 +39,6 @@ class Planned:
     def count(self, action: str) -> None:
         """Count one decision."""
         self.actions[action] = self.actions.get(action, 0) + 1
-
-
-def route_of(name: str, store: Store) -> Route:
-    """The route a store's configuration describes."""
-    return Route(
-        store=name,
-        erp=store.erp,
-        company=store.company,
-        warehouse=store.warehouse,
-        currencies=store.currencies,
-        taxes=store.taxes,
-        price_list=store.price_list,
-        web_shop=store.web_shop,
-        send_states=store.send_states,
-        send_from=store.send_orders_from,
-        shipping_item=store.shipping_item,
-        fee_item=store.fee_item,
-        rounding_item=store.rounding_item,
-        rounding_tolerance=store.rounding_tolerance,
-        rounding_per_line=store.rounding_per_line,
-    )
 
 
 def routes(settings: Settings) -> dict[str, Route]:

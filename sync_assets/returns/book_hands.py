@@ -24,7 +24,7 @@ from sync_assets.domain.planning import tolerance
 from sync_assets.domain.returns import CreditMemo, Restock, SeenMemo, SeenRestock
 from sync_assets.mappers import odoo_memos, tryton_memos
 from sync_assets.mappers.logistics import ERP_LOGISTICS
-from sync_assets.returns.policy import route_of
+from sync_assets.routes import route_of
 from sync_assets.writing import Answer, Outcome
 
 #: All have `credit_memo`, `rounding_line` and `seen_memo`.

@@ -25,7 +25,7 @@ from sync_assets.domain.refund_limits import Share, Sold
 from sync_assets.domain.returns import Source
 from sync_assets.domain.returns_policy import ReturnsPolicy
 from sync_assets.domain.tracking import ParcelState
-from sync_assets.returns.policy import route_of
+from sync_assets.routes import route_of
 
 Grouped = dict[str, list[Row]]
 

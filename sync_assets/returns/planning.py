@@ -25,8 +25,9 @@ from sync_assets.domain.planning import Items, Route
 from sync_assets.domain.returns import ExchangeOrder, RefundRequest, RefundRequestLine
 from sync_assets.domain.sales import Document
 from sync_assets.returns import cases, requests
-from sync_assets.returns.policy import FILE, route_of
+from sync_assets.returns.policy import FILE
 from sync_assets.returns.settling import LOCK
+from sync_assets.routes import route_of
 from sync_assets.trouble import exceptional
 from sync_assets.writing import CHUNK, Planned, Thing, keep_plan
 

@@ -2,6 +2,7 @@
 our key before anything is made, because a shop's answer may be lost after the money moved.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,7 +25,7 @@ OF_ONE = (Remedy.GIVE_TO_PERSON, Remedy.FIND_OUT)
 
 
 @dataclass
-class ShopHand:
+class ShopHand(ABC):
     """What both kinds of writes do alike."""
 
     systems: Systems
@@ -51,9 +52,9 @@ class ShopHand:
                     raise
                 outcome.error = fault
 
+    @abstractmethod
     def make(self, outcome: Outcome) -> None:
         """Make one thing that is not there yet, and say what is there."""
-        raise NotImplementedError
 
     def is_there(self) -> bool:
         """Whether the shop answers at all."""

@@ -18,7 +18,7 @@ from sync_assets.domain.shipments import (
     Shipments,
     TrackingEvents,
 )
-from sync_assets.outcomes import counted, is_urgent, told
+from sync_assets.outcomes import counted, is_urgent, told, was_read
 from sync_assets.reading import Tally, each_source
 from sync_assets.shipments import (
     acknowledging,
@@ -183,23 +183,6 @@ def raw_trackers(context: dg.AssetExecutionContext, systems: SystemsParam) -> Re
                 ),
             )
         )
-
-
-def was_read(tally: Tally) -> Result:
-    """What was read, and who did not answer: told as an exception each.
-
-    The step ends well all the same, for one warehouse or account that is away must not keep back
-    what the others, the shops and the books wait for.
-    """
-    return dg.MaterializeResult(
-        metadata=counted(
-            rows=tally.seen,
-            new_versions=tally.new,
-            set_aside=tally.broken,
-            failed=tally.failed,
-            paused=tally.paused,
-        )
-    )
 
 
 @dg.asset(

@@ -22,6 +22,7 @@ from sync_assets.domain.orders import OrderState, Problem, Row
 from sync_assets.domain.progress import OrderLineProgress
 from sync_assets.domain.sagas import Saga, path
 from sync_assets.shipments import facts as known
+from sync_assets.shipments import policy as policies
 from sync_assets.shipments.asking import NO_PLACE, NO_STOCK, Written, asking_for, cause_of
 from sync_assets.shipments.facts import OrderFacts
 from sync_assets.trouble import exceptional
@@ -62,6 +63,8 @@ def fulfil(systems: Systems, run_id: str | None, *, whole: bool = False) -> Fulf
     """
     total = Fulfilled()
     with connected(systems.engine) as connection:
+        # Also where no order moves: a mistake in the file is told when it is made.
+        policies.in_force(systems, connection)
         _mark_due(connection, systems, whole=whole)
     while True:
         with (

@@ -4,6 +4,7 @@ What may stand in the file is in `domain/fulfilment_policy.py`. Without a file e
 from its ERP's own warehouse, as the ERP planned it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,7 +74,21 @@ def in_force(systems: Systems, connection: Connection) -> Rules:
         rules_of(policy, stock, systems.settings)
 
     policy = FILE.in_force(systems, connection, places_are_known)
+    if not policy.stores and _is_broken(systems.settings, places_are_known):
+        # No good one was ever seen: who was meant to ship, nobody knows, so nobody is asked.
+        return Rules(policy, {})
     return rules_of(policy, stock, systems.settings)
+
+
+def _is_broken(settings: Settings, must_suit: Callable[[FulfilmentPolicy], None]) -> bool:
+    """Whether there is a file, and it cannot be used."""
+    try:
+        read = FILE.from_file(settings)
+        if read:
+            must_suit(read[0])
+    except PolicyError:
+        return True
+    return False
 
 
 def rules_of(policy: FulfilmentPolicy, stock: Policy, settings: Settings) -> Rules:
