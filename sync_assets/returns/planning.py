@@ -24,12 +24,12 @@ from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.planning import Items, Route
 from sync_assets.domain.returns import ExchangeOrder, RefundRequest, RefundRequestLine
 from sync_assets.domain.sales import Document
+from sync_assets.intents import CHUNK, Planned, Thing, keep_plan
 from sync_assets.returns import cases, requests
 from sync_assets.returns.policy import FILE
 from sync_assets.returns.settling import LOCK
 from sync_assets.routes import route_of
 from sync_assets.trouble import exceptional
-from sync_assets.writing import CHUNK, Planned, Thing, keep_plan
 
 REFUNDS = Thing("woocommerce", "refunds", "refund", "order", "refund", "refund", "shop")
 EXCHANGES = Thing("woocommerce", "exchanges", "exchange", "order", "return", "exchange", "shop")

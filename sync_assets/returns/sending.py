@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from resources.errors import RemoteError
 from resources.wiring import Systems
+from sync_assets.intents import Thing
 from sync_assets.returns import planning
 from sync_assets.returns.book_hands import Books, MemoHand, RestockHand, ReversalHand
 from sync_assets.returns.shop_hands import ExchangeHand, RefundHand, ShopHand
-from sync_assets.writing import Manners, Sent, Thing, send
+from sync_assets.writing import Manners, Sent, send
 
 Say = Callable[[str], None]
 #: Refunds are made one by one; so many are held at once.

@@ -16,9 +16,10 @@ from resources.systems.woocommerce import WooCommerce
 from resources.wiring import Systems
 from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.domain.returns import ExchangeOrder, RefundRequest
+from sync_assets.intents import Thing
 from sync_assets.mappers import woocommerce_notices, woocommerce_refunds
 from sync_assets.mapping import parsed
-from sync_assets.writing import Answer, Outcome, Thing
+from sync_assets.writing import Answer, Outcome
 
 #: Faults of one write; of any other the whole call is at fault.
 OF_ONE = (Remedy.GIVE_TO_PERSON, Remedy.FIND_OUT)

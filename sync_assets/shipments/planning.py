@@ -30,6 +30,7 @@ from sync_assets.domain.fulfilment import (
 )
 from sync_assets.domain.orders import OrderState, Problem, Row
 from sync_assets.domain.sales import Address, Document
+from sync_assets.intents import Planned, Thing, keep_plan
 from sync_assets.shipments import facts as known
 from sync_assets.shipments import policy as policies
 from sync_assets.shipments.facts import OrderFacts
@@ -43,7 +44,6 @@ from sync_assets.shipments.things import (
     fulfilment_orders,
 )
 from sync_assets.trouble import exceptional
-from sync_assets.writing import Planned, Thing, keep_plan
 
 F = FulfilmentState
 CHANGE_AT_ERP = "fulfilment.change_at_erp"

@@ -1,7 +1,8 @@
 """What is written about shipments, to whom: the things of this subject for the writing engine."""
 
 from resources.settings import Settings
-from sync_assets.writing import Manners, Thing
+from sync_assets.intents import Thing
+from sync_assets.writing import Manners
 
 #: Kinds of systems that ship what they are told to.
 WAREHOUSE_KINDS = ("files", "http", "shipbob")
