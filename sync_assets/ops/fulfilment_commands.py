@@ -58,7 +58,8 @@ def list_fulfilments(
         rows = read_rows(
             connection,
             f"""
-            select f.fulfilment_ref, f.system, f.location, f.state, f.state_at, f.units,
+            select f.fulfilment_ref, f.system, f.location, f.state, f.state_at,
+                cast(f.units as bigint) as units,
                 f.ship_by_at, f.remote_number, f.remote_id, o.total_amount, o.currency
             from mart.fulfilments f join core.orders o using (order_ref)
             where (cast(:system as text) is null or f.system = :system)

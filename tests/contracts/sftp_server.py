@@ -171,5 +171,5 @@ def _accept(
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Door, root, rules, transport)
         try:
             transport.start_server(server=Guard(rules))
-        except (EOFError, paramiko.SSHException):  # somebody hung up when they saw our key
+        except (EOFError, OSError, paramiko.SSHException):  # they hung up when they saw our key
             transport.close()

@@ -87,12 +87,17 @@ def assert_in_step(summary: dict[str, Any]) -> None:
         ("catalog", True),
         ("stock", True),
         *[("stock_compare", True)] * 3,
+        *[("shipments", True)] * (4 if summary["parcels"] else 2),
+        *[("returns", True)] * 3,
     ]
     assert summary["runs"][1]["failed_checks"] == []
     for one in summary["stock"]:
         assert one["compared"] == one["listings"] > 0 or one["listings"] == 0
         assert (one["differ"], one["off_units"]) == (0, 0)
         assert one["numbers_published"] > 0 or one["listings"] == 0
+    for one in summary["parcels"]:
+        assert one["shipped"] == one["customers_told"] == one["completed"]
+        assert one["refunded_total"] == one["credited_total"]
     assert summary["seconds"] > 0
 
 
@@ -101,6 +106,9 @@ def test_the_demo_carries_real_baskets_into_the_erp_and_finds_what_was_planted(h
     summary = shown(home, "--orders", "150")
     assert_in_step(summary)
     assert (summary["shop_orders"], summary["set_aside"]) == (150, 0)
+    # Of what was refunded nothing leaves.
+    left = sum(one["shipped"] + one["refunds"] for one in summary["parcels"])
+    assert left == sum(one["planned_there"] for one in summary["parcels"]) > 0
     assert {one["currency"] for one in summary["sums"]} == {"EUR", "GBP", "USD"}
     planted = [one for one in islice(baskets.orders(150), 150) if one.status in SENT]
     expected = Counter(HOLD_OF[defect] for one in planted for defect in set(one.defects))
@@ -146,6 +154,8 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
     summary = shown(home, "--orders-file", str(file))
     assert_in_step(summary)
     assert (summary["shop_orders"], summary["accepted"], summary["held"]) == (4, 4, 0)
+    # They came completed: somebody shipped them long ago.
+    assert summary["parcels"] == []
     # 3.00 + 2.55 + 18.00, 12.50, 17.70 - 1.20 and 6.00: what the invoices come to
     (pounds,) = summary["sums"]
     assert (pounds["currency"], pounds["core_total"]) == ("GBP", "58.55")
@@ -161,6 +171,9 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
     }
 
 
+PARCELS = {"shipped": 3, "customers_told": 3, "refunded_total": "2.14", "credited_total": "2.14"}
+
+
 @pytest.mark.parametrize(
     ("change", "good"),
     [
@@ -173,6 +186,8 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
         ({"different": 1}, False),
         ({"stock": [{"store": "us", "differ": 1}]}, False),
         ({"sums_match": False}, False),
+        ({"parcels": [{**PARCELS, "customers_told": 2}]}, False),
+        ({"parcels": [{**PARCELS, "credited_total": "0.00"}]}, False),
         ({"runs": [{"success": True}, {"success": False}]}, False),
     ],
 )
@@ -186,6 +201,7 @@ def test_only_a_whole_and_equal_world_is_in_step(change: dict[str, Any], good: b
         "different": 0,
         "sums_match": True,
         "stock": [{"store": "us", "differ": 0}],
+        "parcels": [PARCELS],
         "runs": [{"success": True}],
     }
     assert demo.in_step({**summary, **change}) is good

@@ -108,9 +108,6 @@ def test_checks_tell_of_units_beyond_the_order_and_of_none_it_has(
 
     ship.world.execute("update core.order_line_progress set shipped_units = 3")
     ship.world.execute("update core.shipment_lines set line_ref = null, order_ref = null")
-    ship.world.execute("delete from ops.stale")
-    result = runs(jobs.SHIPMENTS, dg.AssetKey(["core", "parcels"]))
-    assert result.success
     beyond = rules.nothing_beyond_the_order(ship.systems)
     assert (beyond.passed, beyond.metadata["count"].value) == (False, 1)
     assert beyond.metadata["units_beyond"].value == 2

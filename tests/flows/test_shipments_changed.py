@@ -181,6 +181,25 @@ def test_a_policy_with_a_mistake_leaves_the_last_good_one_in_force(ship: Shippin
     assert ship.open_codes() == {}
 
 
+def test_a_policy_that_never_was_good_has_nobody_ship_instead_of_the_erp(
+    ship: ShippingWorld,
+) -> None:
+    good = ship.policy["stores"]["us"]["ship_from"]
+    us_rule(ship, ship_from=["north_pole"])
+    ref = ship.place()
+    ship.run(2)
+    assert ship.states(ref) == {}
+    assert ship.open_codes() == {
+        ref: {"fulfilment.no_place"},
+        "policy/fulfilment": {"policy.invalid"},
+    }
+    us_rule(ship, ship_from=good)
+    ship.run(2)
+    assert ship.states(ref) == {f"{ref}:f1": "acknowledged"}
+    assert ship.north.count("create") == 1
+    assert ship.open_codes() == {}
+
+
 def test_without_a_policy_the_erp_ships_and_no_warehouse_is_asked(ship: ShippingWorld) -> None:
     (ship.home / "policies" / "fulfilment.yaml").unlink()
     with connected(ship.systems.engine) as connection:

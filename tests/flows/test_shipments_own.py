@@ -1,4 +1,4 @@
-"""Orders the ERP's own warehouse ships: its deliveries are read, and nothing is posted back to it."""
+"""Orders the ERP's own warehouse ships: its deliveries are read, nothing is posted back to it."""
 
 from pathlib import Path
 
@@ -74,8 +74,10 @@ def test_what_we_posted_ourselves_is_no_shipment_of_the_erps(ship: ShippingWorld
     ship.north.ship(f"{ref}:f1")
     ship.run(4)
     assert ship.pickings(ref) == [("done", {"TEA": 2})]
-    rows = ship.world.rows("select system, sum(units) as units from core.shipments "
-                           "join core.shipment_lines using (shipment_ref) group by 1")
+    rows = ship.world.rows(
+        "select system, sum(units) as units from core.shipments "
+        "join core.shipment_lines using (shipment_ref) group by 1"
+    )
     assert [(row["system"], row["units"]) for row in rows] == [("north", 2)]
     assert ship.progress(ref) == {"TEA": {"ordered": 2, "shipped": 2}}
     assert ship.open_codes() == {}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from resources.store.alerts import Alert
 from resources.store.engine import connected
 from resources.store.exceptions import NotPossible
+from sensors import alarms
 from sync_assets import service_levels
 from sync_assets.shipments.replanning import replan
 from tests.shipping import ShippingWorld, shipping_world
@@ -57,7 +59,7 @@ def test_what_one_place_refuses_another_takes(ship: ShippingWorld) -> None:
     ship.north.ship(f"{ref}:f2")
     ship.run(3)
     assert places(ship, ref) == {f"{ref}:f2": ("WEST", 3)}
-    assert ship.states(ref) == {f"{ref}:f1": "refused", f"{ref}:f2": "shipped"}
+    assert ship.states(ref) == {f"{ref}:f1": "cancelled", f"{ref}:f2": "shipped"}
     assert ship.status(ref) == "completed"
     assert ship.open_codes() == {}
     assert ship.north.count("create") == 1
@@ -198,6 +200,11 @@ def test_a_silent_warehouse_breaches_the_service_level_with_its_orders(
     assert breached(ship) == []
     ship.world.clock.forward(minutes=10)
     assert breached(ship) == [(f"{ref}:f1", "north")]
+    alert = next(
+        one for one in alarms.found_in(ship.systems) if one.key == "silent_warehouse:north"
+    )
+    assert alert.title == "Warehouse north does not acknowledge what it is asked to ship"
+    assert (alert.things, alert.at_stake) == ((ref,), "34.11 USD")
     assert ship.states(ref) == {f"{ref}:f1": "released"}
 
     ship.north.speak()
@@ -205,6 +212,26 @@ def test_a_silent_warehouse_breaches_the_service_level_with_its_orders(
     assert ship.states(ref) == {f"{ref}:f1": "acknowledged"}
     assert breached(ship) == []
     assert ship.north.count("create") == 1
+
+
+def test_an_order_that_does_not_leave_in_time_is_told(ship: ShippingWorld) -> None:
+    ref = ship.place()
+    ship.run(2)
+    ship.world.clock.forward(hours=23)
+    assert "shipment_confirmation" not in alerts(ship)
+    ship.world.clock.forward(hours=2)
+    alert = alerts(ship)["shipment_confirmation"]
+    assert (alert.things, alert.next_step) == (
+        *((f"{ref}:f1",), "sync-assets fulfilments list --late"),
+    )
+    ship.north.ship(f"{ref}:f1")
+    ship.run(2)
+    assert "shipment_confirmation" not in alerts(ship)
+
+
+def alerts(ship: ShippingWorld) -> dict[str, Alert]:
+    """What people are told now."""
+    return {one.key: one for one in alarms.found_in(ship.systems)}
 
 
 def breached(ship: ShippingWorld) -> list[tuple[str, str]]:

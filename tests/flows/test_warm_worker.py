@@ -116,7 +116,9 @@ def test_a_run_that_fails_leaves_the_worker_ready_for_the_next(
 def test_only_urgent_jobs_are_known_and_older_code_runs_nothing(
     world: World, worker: Worker, instance: dg.DagsterInstance, repository: Any
 ) -> None:
-    assert set(worker.known) == {jobs.ORDERS_NOW, jobs.STOCK_NOW, jobs.STOCK_SOLD}
+    assert set(worker.known) == {
+        *(jobs.ORDERS_NOW, jobs.STOCK_NOW, jobs.STOCK_SOLD, jobs.SHIPMENTS_NOW, jobs.RETURNS_NOW),
+    }
     run = asked(instance, repository)
     offer(world, run, snapshot="another")
     with pytest.raises(CodeChanged):

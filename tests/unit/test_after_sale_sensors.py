@@ -1,4 +1,4 @@
-"""When runs of shipments and returns start: rules on what is pending, and who is asked how often."""
+"""When runs of shipments and returns start: rules on what is pending, and who is asked when."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -10,6 +10,8 @@ from sync_assets.domain.service_levels import (
     EXCEPTION_AGE,
     LEVELS,
     ORDER_ACCEPTANCE,
+    RELEASE_ACKNOWLEDGEMENT,
+    SHIPMENT_CONFIRMATION,
     SOURCE_SILENCE,
     STOCK_FRESHNESS,
     Case,
@@ -17,6 +19,7 @@ from sync_assets.domain.service_levels import (
     LateStock,
     Level,
     OpenException,
+    OpenRequest,
     Promises,
     Queue,
     ServiceLevel,
@@ -229,6 +232,49 @@ def test_numbers_of_a_paused_store_say_so() -> None:
 
 
 # ---------------------------------------------------------------- all
+
+
+def request(number: int, minutes: float, **more: object) -> OpenRequest:
+    """A request that was released so long ago."""
+    ref, at = f"us:{number}", ago(minutes=minutes)
+    return OpenRequest(f"{ref}:f1", ref, "north", at, **more)  # type: ignore[arg-type]
+
+
+def test_each_warehouse_has_its_own_time_to_acknowledge() -> None:
+    found = level(
+        RELEASE_ACKNOWLEDGEMENT,
+        requests=[
+            request(1, 20, acknowledge_minutes=15),
+            request(2, 20, acknowledge_minutes=60),
+            request(3, 90, acknowledge_minutes=15, acknowledged_at=ago(minutes=80)),
+        ],
+    )
+    assert (found.state, found.total) == ("breached", 2)
+    assert [(one.key, one.note) for one in found.breached] == [("us:1:f1", "north")]
+    assert level(RELEASE_ACKNOWLEDGEMENT).sentence == (
+        "No warehouse is asked for something it has not acknowledged."
+    )
+
+
+def test_a_request_is_late_by_what_its_policy_promised_else_by_the_configuration() -> None:
+    found = level(
+        SHIPMENT_CONFIRMATION,
+        Promises(shipment_confirmation_hours=24),
+        requests=[
+            request(1, 5 * 60, ship_by_at=ago(minutes=60)),
+            request(2, 5 * 60, ship_by_at=ago(minutes=-60)),
+            request(3, 25 * 60),
+            request(4, 23 * 60),
+        ],
+    )
+    assert found.state == "breached"
+    assert [(one.key, one.limit) for one in found.breached] == [("us:1:f1", 4), ("us:3:f1", 24)]
+    assert found.total == 4
+
+
+def test_a_request_promised_before_it_was_released_is_late_at_once() -> None:
+    found = level(SHIPMENT_CONFIRMATION, requests=[request(1, 10, ship_by_at=ago(minutes=30))])
+    assert [one.key for one in found.breached] == ["us:1:f1"]
 
 
 def test_every_level_is_judged_and_kept_where_nothing_ever_happened() -> None:

@@ -10,7 +10,15 @@ from typing import Any, get_args
 import pytest
 
 from resources import settings
-from resources.settings import OdooErp, Settings, SettingsError, TrytonErp
+from resources.settings import (
+    FilesWarehouse,
+    HttpWarehouse,
+    OdooErp,
+    Settings,
+    SettingsError,
+    ShipBobWarehouse,
+    TrytonErp,
+)
 from sync_assets.domain.orders import OrderState
 
 GOOD: dict[str, Any] = {
@@ -156,6 +164,109 @@ def test_a_missing_secret_is_named_with_its_place(
     with pytest.raises(SettingsError) as caught:
         settings.parse(changed("stores.us.secret", "env:SHOP_SECRET"))
     assert str(caught.value) == "stores.us.secret: set the environment variable SHOP_SECRET"
+
+
+NORTH = {"kind": "http", "url": "https://north.example", "token": "token_very_secret"}
+BOB = {
+    "kind": "shipbob",
+    "url": "https://bob.example",
+    "token": "token_very_secret",
+    "channel_id": 12,
+}
+FOLDERS = {"orders_to": "out", "shipments_from": "in"}
+SERVER = {"host": "sftp.example", "user": "acme", "host_key": "ssh-ed25519 AAAA"}
+
+
+def with_warehouse(name: str, said: dict[str, Any]) -> dict[str, Any]:
+    return {**GOOD, "warehouses": {name: said}}
+
+
+def test_warehouses_of_three_kinds_stand_side_by_side_with_careful_defaults() -> None:
+    depot = {"shipping": {**FOLDERS, "delimiter": ";"}, "inbox": "stock"}
+    said = {"north": NORTH, "bob": BOB, "depot": depot, "old": {"inbox": "stock"}}
+    found = settings.parse({**GOOD, "warehouses": said}).warehouses
+    assert [one.kind for one in found.values()] == ["http", "shipbob", "files", "files"]
+    north, bob, files = found["north"], found["bob"], found["depot"]
+    assert isinstance(north, HttpWarehouse)
+    assert (north.batch, north.acknowledge_minutes, north.poll_seconds) == (25, 15, 60)
+    assert isinstance(bob, ShipBobWarehouse)
+    assert (bob.channel_id, bob.shipping_method) == (12, "Standard")
+    assert isinstance(files, FilesWarehouse)
+    assert (files.acknowledge_minutes, files.batch) == (60, 100)
+    assert files.shipping is not None
+    assert (files.shipping.delimiter, files.shipping.returns_from) == (";", None)
+    assert "very_secret" not in repr(found)
+
+
+def test_only_warehouses_with_an_inbox_tell_stock_by_files() -> None:
+    said = {"north": NORTH, "depot": {"shipping": FOLDERS}, "old": {"inbox": "stock"}}
+    assert list(settings.parse({**GOOD, "warehouses": said}).stock_files()) == ["old"]
+
+
+def test_a_tracking_account_is_asked_every_five_minutes_unless_said() -> None:
+    account = {"url": "https://track.example", "key": "key_very_secret"}
+    found = settings.parse({**GOOD, "carriers": {"track": account}}).carriers["track"]
+    assert (found.kind, found.poll_seconds) == ("easypost", 300)
+    assert "very_secret" not in repr(found)
+
+
+@pytest.mark.parametrize("how", [{"password": "pw"}, {"private_key": "key"}])
+def test_a_server_for_files_has_a_pinned_key_and_one_way_to_sign_in(how: dict[str, str]) -> None:
+    said = {"shipping": {**FOLDERS, "sftp": {**SERVER, **how}}}
+    depot = settings.parse(with_warehouse("depot", said)).warehouses["depot"]
+    assert isinstance(depot, FilesWarehouse)
+    assert depot.shipping is not None
+    assert depot.shipping.sftp is not None
+    assert (depot.shipping.sftp.port, depot.shipping.sftp.host_key) == (22, "ssh-ed25519 AAAA")
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("us", NORTH, "warehouses.us has the name of another system"),
+        ("odoo", NORTH, "warehouses.odoo has the name of another system"),
+        ("north", {**NORTH, "kind": "pigeon"}, "warehouses.north: "),
+        ("north", {**NORTH, "colour": "red"}, "colour: Extra inputs are not permitted"),
+        ("bob", {**BOB, "channel_id": None}, "warehouses.bob.shipbob.channel_id"),
+        (
+            "depot",
+            {"shipping": {**FOLDERS, "sftp": SERVER}},
+            "give a password or a private_key, one of them",
+        ),
+        (
+            "depot",
+            {"shipping": {**FOLDERS, "sftp": {**SERVER, "password": "a", "private_key": "b"}}},
+            "give a password or a private_key, one of them",
+        ),
+        (
+            "depot",
+            {"shipping": {**FOLDERS, "sftp": {**SERVER, "password": "a", "host_key": None}}},
+            "host_key",
+        ),
+    ],
+)
+def test_a_mistake_about_a_warehouse_is_told_with_its_place(
+    name: str, said: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(with_warehouse(name, said))
+    assert told in str(caught.value)
+
+
+def test_a_warehouse_and_a_tracking_account_have_names_of_their_own() -> None:
+    account = {"url": "https://track.example", "key": "key"}
+    data = {**GOOD, "warehouses": {"north": NORTH}, "carriers": {"north": account}}
+    with pytest.raises(SettingsError, match=r"warehouses\.north has the name of another system"):
+        settings.parse(data)
+
+
+def test_a_store_says_what_of_ours_is_written_there_and_how_tracking_is_shown() -> None:
+    store = settings.parse(GOOD).stores["us"]
+    assert (store.tracking, store.tracking_meta_key) == ("auto", "_tracking")
+    found = settings.parse(changed("stores.us.publishes", ["stock"]))
+    assert (found.publishing("stock"), found.publishing("shipments")) == (["us"], [])
+    with pytest.raises(SettingsError, match=r"stores\.us\.tracking"):
+        settings.parse(changed("stores.us.tracking", "pigeon"))
 
 
 @pytest.fixture
