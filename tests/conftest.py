@@ -39,7 +39,7 @@ def server() -> Iterator[postgres.Databases]:
 
 def _memory() -> Path | None:
     """A file system in memory with room enough: there a database is copied forty times as fast."""
-    folder = Path("/dev/shm")  # noqa: S108
+    folder = Path("/dev/shm")
     return folder if folder.is_dir() and shutil.disk_usage(folder).free > 2 * 2**30 else None
 
 

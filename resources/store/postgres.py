@@ -83,8 +83,12 @@ def _server(folder: Path):  # type: ignore[no-untyped-def]
 
 #: A power cut may cost all of it, so it is for what nobody wants to keep.
 _DISPOSABLE = {
-    **{"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"},
-    **{"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB"},
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "128MB",
 }
 
 
