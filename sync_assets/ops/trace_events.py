@@ -245,9 +245,8 @@ def write_events(things: Things, rows: list[Row]) -> Iterator[Event]:
     """Each write with where it stands now."""
     for row, order_ref, noun in things.owned(rows, "thing_ref"):
         of = "" if row["thing_ref"] == order_ref else f" of {row['thing_ref']}"
-        what = (
-            f"{row['operation']}{of} to {row['system']}: {row['state']}, {row['attempts']} attempts"
-        )
+        tries = "1 attempt" if row["attempts"] == 1 else f"{row['attempts']} attempts"
+        what = f"{row['operation']}{of} to {row['system']}: {row['state']}, {tries}"
         if row["error_text"]:
             what += f", {row['error_text']}"
         told = _OPERATIONS.get(row["operation"].partition(".")[0], noun)

@@ -82,7 +82,7 @@ def test_an_order_is_told_from_the_shops_word_to_the_carriers(store: Traces) -> 
         (20, "shipments", "plan", "request us:1042:f1: create in north: it is due"),
         (
             *(21, "shipments", "outbox"),
-            "fulfilment.create of us:1042:f1 to north: done, 1 attempts",
+            "fulfilment.create of us:1042:f1 to north: done, 1 attempt",
         ),
         (
             *(22, "shipments", "saga"),
@@ -243,7 +243,7 @@ def test_what_comes_back_is_told_with_its_goods_its_money_and_its_books(store: T
         ),
         (
             *(43, "money", "outbox"),
-            "refund.create of us:881 to us: waiting, 1 attempts, TimeoutError",
+            "refund.create of us:881 to us: waiting, 1 attempt, TimeoutError",
         ),
         (50, "money", "raw", "refund us:881 (re_5) is failed: expired card"),
         (60, "money", "plan", "credit memo us:881: held in odoo: it is due"),
@@ -349,7 +349,7 @@ def test_events_carry_run_system_and_correlation(store: Traces) -> None:
         "about": "shipments",
         "layer": "outbox",
         "system": "north",
-        "what": "fulfilment.create of us:1042:f1 to north: done, 1 attempts",
+        "what": "fulfilment.create of us:1042:f1 to north: done, 1 attempt",
         "run_id": None,
         "correlation_id": "c-1",
     }
