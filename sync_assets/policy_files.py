@@ -6,7 +6,7 @@ its numbers are kept under its hash (`policies.py`).
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -32,7 +32,8 @@ class PolicyFile(Generic[P]):
 
     name: str
     form: type[P]
-    implied: Callable[[Settings], P]
+    #: What holds without a file.
+    implied: P
     #: Whether it fits the configuration; raises PolicyError.
     must_fit: Callable[[P, Settings], None] = lambda policy, settings: None
 
@@ -78,8 +79,9 @@ class PolicyFile(Generic[P]):
         systems: Systems,
         connection: Connection,
         must_suit: Callable[[P], None] = lambda policy: None,
-    ) -> P:
-        """The policy now: the file, else the last good one, else what the configuration implies.
+    ) -> P | None:
+        """The policy now: the file, else what the configuration implies; a file that cannot be used
+        leaves the last good one, and None where no good one is known.
 
         `must_suit`: whether it fits what else is in force; raises PolicyError.
         """
@@ -88,9 +90,9 @@ class PolicyFile(Generic[P]):
             read = self._suitable(settings, must_suit)
         except PolicyError as mistake:
             fault, read = str(mistake), None
-            found = self._last_good(connection, settings, must_suit) or self.implied(settings)
+            found = self._last_good(connection, settings, must_suit)
         else:
-            found = read[0] if read else self.implied(settings)
+            found = read[0] if read else self.implied
         if read:
             self._keep(connection, systems, read[1])
         self._tell(connection, systems, fault)
@@ -145,3 +147,11 @@ class PolicyFile(Generic[P]):
         exceptions.reconcile(
             connection, found, subjects=[self.subject], codes=[INVALID], now=systems.now()
         )
+
+
+def stores_are_known(named: Iterable[str], settings: Settings) -> None:
+    """Raise PolicyError for a store that the configuration does not have."""
+    unknown = sorted(set(named) - set(settings.stores))
+    if unknown:
+        known = ", ".join(sorted(settings.stores)) or "none"
+        raise PolicyError(f"stores.{unknown[0]} is no store of the configuration; known: {known}")

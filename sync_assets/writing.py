@@ -150,6 +150,22 @@ def send(
     return total
 
 
+def each(names: Sequence[str], act: Callable[[str], Sent]) -> Sent:
+    """Act on every system; one that fails keeps none of the others waiting.
+
+    Raises the first RemoteError when all had their turn.
+    """
+    total, fault = Sent(), None
+    for name in names:
+        try:
+            total.add(act(name))
+        except RemoteError as error:
+            fault = fault or error
+    if fault is not None:
+        raise fault
+    return total
+
+
 @dataclass
 class Sender:
     """Sends batches of leased writes of one thing to one system."""

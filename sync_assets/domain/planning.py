@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sync_assets.domain.orders import LineKind, OrderState, Problem, Row
-from sync_assets.domain.sales import Address, Party, SalesLine, SalesOrder
+from sync_assets.domain.sales import Address, Document, Party, SalesLine, SalesOrder
 
 #: Above this an ERP's own screens and transactions suffer; it is accepted, and told.
 MANY_LINES = 1000
@@ -236,7 +236,7 @@ def _ship_to(party: Party, shipping: Row) -> Party:
     return Party(key=f"{party.key}:to:{digest}", address=_address(shipping))
 
 
-def wanted_hash(document: SalesOrder) -> str:
+def wanted_hash(document: Document) -> str:
     """Digest of what we want there; equal documents need no second write."""
     return hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]
 

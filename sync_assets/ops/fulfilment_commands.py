@@ -16,6 +16,7 @@ from resources.store.frames import read_rows
 from resources.wiring import utc_now
 from sync_assets.domain.fulfilment import FulfilmentState
 from sync_assets.domain.orders import Problem, Rejected
+from sync_assets.domain.sagas import CLOSED, Saga
 from sync_assets.mappers.tracking import CARRIERS
 from sync_assets.mappers.tracking import answer as read_answer
 from sync_assets.ops.console import NO, answer, clearly, fail, out, table
@@ -34,9 +35,7 @@ parcels_app = typer.Typer(
 HELD = "fulfilment.held"
 Ref = Annotated[str, typer.Argument(help="The request, as in `us:1042:f1`.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
-OPEN = (
-    "('planned', 'held', 'released', 'acknowledged', 'part_shipped', 'cancel_requested', 'refused')"
-)
+OVER = CLOSED[Saga.FULFILMENT]
 
 
 @app.command("list")
@@ -57,7 +56,7 @@ def list_fulfilments(
     with clearly(), store_of(demo) as connection:
         rows = read_rows(
             connection,
-            f"""
+            """
             select f.fulfilment_ref, f.system, f.location, f.state, f.state_at,
                 cast(f.units as bigint) as units,
                 f.ship_by_at, f.remote_number, f.remote_id, o.total_amount, o.currency
@@ -66,10 +65,11 @@ def list_fulfilments(
               and (cast(:order as text) is null or f.order_ref = :order)
               and (cast(:state as text) is null or f.state = :state)
               and (cast(:order as text) is not null or cast(:state as text) is not null
-                   or f.state in {OPEN})
-              and (not :late or f.ship_by_at < :now and f.state in {OPEN})
+                   or f.state <> all(:over))
+              and (not :late or f.ship_by_at < :now and f.state <> all(:over))
             order by f.ship_by_at nulls last, f.fulfilment_ref limit :limit
-            """,  # noqa: S608
+            """,
+            over=sorted(OVER),
             system=system,
             order=order,
             state=state,
@@ -82,7 +82,7 @@ def list_fulfilments(
 
 
 def _is_late(row: dict[str, Any], now: datetime) -> bool:
-    is_over = row["state"] in ("shipped", "short", "cancelled")
+    is_over = row["state"] in OVER
     return row["ship_by_at"] is not None and row["ship_by_at"] < now and not is_over
 
 

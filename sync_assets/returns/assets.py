@@ -21,7 +21,7 @@ from sync_assets.returns import (
     settling,
     verdicts,
 )
-from sync_assets.writing import Sent
+from sync_assets.writing import Sent, each
 
 SystemsParam = dg.ResourceParam[Systems]
 Result = dg.MaterializeResult[None]
@@ -306,7 +306,7 @@ def receipt_in_shop(name: str, send: ToShop) -> dg.AssetsDefinition:
         stores = systems.settings.publishing("refunds")
         run_id, say = context.run.run_id, context.log.info
         with told():
-            total = sending.each(stores, lambda store: send(systems, store, run_id, say))
+            total = each(stores, lambda store: send(systems, store, run_id, say))
         return dg.MaterializeResult(metadata=_sent(total))
 
     return answered
@@ -350,7 +350,7 @@ def receipt_in_erp(kind: str, name: str, send: ToErp) -> dg.AssetsDefinition:
         run_id, say = context.run.run_id, context.log.info
         erps = planning.erps_of(systems, kind)
         with told():
-            total = sending.each(erps, lambda erp: send(systems, kind, erp, run_id, say))
+            total = each(erps, lambda erp: send(systems, kind, erp, run_id, say))
         return dg.MaterializeResult(metadata=_sent(total))
 
     return answered

@@ -18,7 +18,7 @@ from sync_assets.domain.after_sale import Case, ReturnLine
 from sync_assets.domain.returns import Disposition, RefundState, ReturnState
 from sync_assets.domain.sagas import Saga, may
 from sync_assets.returns import cases, opening
-from sync_assets.returns.policy import FILE
+from sync_assets.returns.policy import in_force
 from sync_assets.returns.settling import QUEUE
 
 FATES = {
@@ -175,7 +175,7 @@ def _approve_refund(connection: Connection, systems: Systems, subject: Subject, 
 
 
 def _case(connection: Connection, systems: Systems, subject: Subject) -> Case:
-    policy = FILE.in_force(systems, connection)
+    policy = in_force(systems, connection)
     return cases.load(connection, systems, policy, [str(subject.order_ref)])[0]
 
 

@@ -26,7 +26,7 @@ from sync_assets.domain.returns import ExchangeOrder, RefundRequest, RefundReque
 from sync_assets.domain.sales import Document
 from sync_assets.intents import CHUNK, Planned, Thing, keep_plan
 from sync_assets.returns import cases, requests
-from sync_assets.returns.policy import FILE
+from sync_assets.returns.policy import in_force
 from sync_assets.returns.settling import LOCK
 from sync_assets.routes import route_of
 from sync_assets.trouble import exceptional
@@ -185,7 +185,7 @@ def plan_exchanges(systems: Systems, store: str, run_id: str | None) -> dict[str
     """Ask a store for the orders that replace goods which came back."""
     counts: dict[str, int] = {}
     with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
-        policy = FILE.in_force(systems, connection)
+        policy = in_force(systems, connection)
         orders = [row["order_ref"] for row in read_rows(connection, _EXCHANGES, store=store)]
         found = [
             _exchange(connection, case, one)
@@ -457,7 +457,7 @@ def _restocks(
     connection: Connection, systems: Systems, kind: str, erp: str, refs: Sequence[str]
 ) -> Iterator[Wanted]:
     rows = read_rows(connection, _RETURNS.format(kind=kind), erp=erp, refs=list(refs))
-    policy = FILE.in_force(systems, connection)
+    policy = in_force(systems, connection)
     orders = sorted({row["order_ref"] for row in rows})
     found = {case.order_ref: case for case in cases.load(connection, systems, policy, orders)}
     for row in rows:

@@ -1,21 +1,22 @@
-"""The returns policy in force, and how each store is treated by it and by its configuration.
+"""The returns policy in force.
 
 What may stand in the file is in `domain/returns_policy.py`.
 """
 
-from resources.settings import Settings
-from sync_assets.domain.policy import PolicyError
+from sqlalchemy import Connection
+
+from resources.wiring import Systems
 from sync_assets.domain.returns_policy import NO_FILE, ReturnsPolicy
-from sync_assets.policy_files import PolicyFile
+from sync_assets.policy_files import PolicyFile, stores_are_known
 
-
-def _must_fit(policy: ReturnsPolicy, settings: Settings) -> None:
-    unknown = sorted(set(policy.stores) - set(settings.stores))
-    if unknown:
-        known = ", ".join(sorted(settings.stores)) or "none"
-        raise PolicyError(f"stores.{unknown[0]} is no store of the configuration; known: {known}")
-
-
-FILE: PolicyFile[ReturnsPolicy] = PolicyFile(
-    "returns", ReturnsPolicy, lambda settings: NO_FILE, _must_fit
+FILE = PolicyFile(
+    "returns",
+    ReturnsPolicy,
+    NO_FILE,
+    lambda policy, settings: stores_are_known(policy.stores, settings),
 )
+
+
+def in_force(systems: Systems, connection: Connection) -> ReturnsPolicy:
+    """The policy now; where no good one is known a person decides everything."""
+    return FILE.in_force(systems, connection) or NO_FILE

@@ -5,7 +5,6 @@ A system that fails does not stop the others; how a batch is sent is said by the
 
 from collections.abc import Callable
 
-from resources.errors import RemoteError
 from resources.wiring import Systems
 from sync_assets.intents import Thing
 from sync_assets.returns import planning
@@ -79,16 +78,3 @@ def _to_erp(
     with systems.erp(erp) as client:
         made = hand(Books(systems, kind, erp, client))
         return send(systems, thing, erp, manners, made, run_id, say)
-
-
-def each(names: list[str], one: Callable[[str], Sent]) -> Sent:
-    """Send to every system; the first fault is raised when all had their turn."""
-    total, fault = Sent(), None
-    for name in names:
-        try:
-            total.add(one(name))
-        except RemoteError as error:
-            fault = fault or error
-    if fault is not None:
-        raise fault
-    return total

@@ -23,7 +23,7 @@ from sync_assets.domain.returns import ReturnState
 from sync_assets.domain.returns_policy import ReturnsPolicy
 from sync_assets.domain.sagas import Saga
 from sync_assets.returns import cases
-from sync_assets.returns.policy import FILE
+from sync_assets.returns.policy import in_force
 from sync_assets.trouble import exceptional
 
 QUEUE, LOCK = "after_sale", "after sale"
@@ -47,7 +47,7 @@ def settle(systems: Systems, run_id: str | None) -> Settled:
     """Look at every order that something happened to, until nothing follows any more."""
     total = Settled()
     with connected(systems.engine) as connection:
-        policy = FILE.in_force(systems, connection)
+        policy = in_force(systems, connection)
         _mark_due(connection, systems, policy)
     for _ in range(MOST_ROUNDS):
         with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):

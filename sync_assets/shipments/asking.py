@@ -23,7 +23,6 @@ from sync_assets.domain.fulfilment_policy import StoreRule
 from sync_assets.domain.orders import Problem, Row
 from sync_assets.domain.sagas import NOTHING, Saga
 from sync_assets.shipments import facts as known
-from sync_assets.shipments import policy as policies
 from sync_assets.shipments.facts import OrderFacts
 from sync_assets.shipments.policy import Rules, Site
 
@@ -60,10 +59,13 @@ class Written:
 
 
 def asking_for(
-    systems: Systems, connection: Connection, orders: Sequence[OrderFacts], written: Written
+    systems: Systems,
+    connection: Connection,
+    rules: Rules,
+    orders: Sequence[OrderFacts],
+    written: Written,
 ) -> "Asking":
     """The places as they stand for these orders."""
-    rules = policies.in_force(systems, connection)
     skus = {sku for one in orders for line in one.lines for sku in (line.sku, *line.parts)}
     names = [name for name, site in rules.sites.items() if not site.place.assumes_stock]
     free = known.free_units(connection, sorted(skus), names) if names and skus else {}

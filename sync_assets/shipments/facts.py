@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from resources.settings import Settings
 from resources.store.frames import read_rows
-from sync_assets.domain.fulfilling import Moved, Request, SoldLine
+from sync_assets.domain.fulfilling import Moved, Progress, Request, SoldLine, progress
 from sync_assets.domain.fulfilment import FulfilmentState
 from sync_assets.domain.orders import Row
 from sync_assets.domain.planning import ENDED
@@ -46,6 +46,17 @@ class OrderFacts:
     def is_ended(self) -> bool:
         """Whether nothing more of it shall be shipped."""
         return self.order["state"] in {*ENDED, "refunded"}
+
+    def progress(self) -> list[Progress]:
+        """How far each line has come."""
+        return progress(
+            self.lines,
+            self.moves,
+            self.refunded,
+            self.returned,
+            self.requests,
+            is_ended=self.is_ended,
+        )
 
     @property
     def is_accepted(self) -> bool:

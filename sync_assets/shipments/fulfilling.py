@@ -20,11 +20,12 @@ from sync_assets.domain.fulfilling import UNSENT, Progress, Standing
 from sync_assets.domain.fulfilment import FulfilmentState
 from sync_assets.domain.orders import OrderState, Problem, Row
 from sync_assets.domain.progress import OrderLineProgress
-from sync_assets.domain.sagas import Saga, path
+from sync_assets.domain.sagas import CLOSED, Saga, path
 from sync_assets.shipments import facts as known
 from sync_assets.shipments import policy as policies
 from sync_assets.shipments.asking import NO_PLACE, NO_STOCK, Written, asking_for, cause_of
 from sync_assets.shipments.facts import OrderFacts
+from sync_assets.shipments.policy import Rules
 from sync_assets.trouble import exceptional
 
 QUEUE, PLAN_QUEUE = "fulfilment", "fulfilment_plan"
@@ -64,7 +65,7 @@ def fulfil(systems: Systems, run_id: str | None, *, whole: bool = False) -> Fulf
     total = Fulfilled()
     with connected(systems.engine) as connection:
         # Also where no order moves: a mistake in the file is told when it is made.
-        policies.in_force(systems, connection)
+        rules = policies.in_force(systems, connection)
         _mark_due(connection, systems, whole=whole)
     while True:
         with (
@@ -76,7 +77,7 @@ def fulfil(systems: Systems, run_id: str | None, *, whole: bool = False) -> Fulf
             keys = stale.take(connection, QUEUE, CHUNK)
             if not keys:
                 return total
-            _Chunk(systems, connection, run_id, total).work_out(keys)
+            _Chunk(systems, connection, run_id, rules, total).work_out(keys)
             # The requests just changed marked their orders: that is known already.
             _unmark(connection, keys)
             stale.mark(connection, PLAN_QUEUE, keys, systems.now())
@@ -124,13 +125,14 @@ class _Chunk:
     systems: Systems
     connection: Connection
     run_id: str | None
+    rules: Rules
     total: Fulfilled
 
     def work_out(self, keys: Sequence[str]) -> None:
         """Bring progress, requests, steps and exceptions of these orders up to the facts."""
         orders = known.load(self.connection, self.systems.settings, keys)
         self.written = Written(self.run_id)
-        self.asking = asking_for(self.systems, self.connection, orders, self.written)
+        self.asking = asking_for(self.systems, self.connection, self.rules, orders, self.written)
         self.start = raw.complete_until(self.connection, *START)
         lines: list[Row] = []
         found: list[exceptions.Exceptional] = []
@@ -176,35 +178,30 @@ class _Chunk:
 
     def _order(self, one: OrderFacts) -> tuple[list[Progress], list[Problem]]:
         by_request = fulfilling.shipped_by_request(one.lines, one.moves)
-        lines = self._progress(one)
+        lines = one.progress()
         cuts = fulfilling.cuts(lines, one.requests, by_request)
         if cuts:
             self._cut(one, cuts)
-            lines = self._progress(one)
+            lines = one.progress()
         # First, because what one place will not ship another is asked for in the same breath.
         self._take_steps(one, by_request)
-        lines = self._progress(one)
+        lines = one.progress()
         problems = _beyond(one, lines, by_request)
         if one.is_accepted and one.order["state"] in SHIPPABLE and self._has_begun(one):
             found = self.asking.ask(one, lines)
             self.total.waiting += bool(found)
             problems += found
             self._take_steps(one, by_request)
-            lines = self._progress(one)
+            lines = one.progress()
         return lines, problems
 
     def _has_begun(self, one: OrderFacts) -> bool:
         """Whether its store's orders are ours to ship: older ones were shipped by other means."""
-        rule = self.asking.rules.store(one.order["store"])
+        rule = self.rules.store(one.order["store"])
         if rule is not None and rule.orders_from is not None:
             return bool(one.order["placed_at"] >= rule.orders_from)
         accepted_at = one.receipt["answered_at"] if one.receipt else None
         return self.start is None or (accepted_at is not None and accepted_at >= self.start)
-
-    def _progress(self, one: OrderFacts) -> list[Progress]:
-        return fulfilling.progress(
-            one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=one.is_ended
-        )
 
     def _cut(self, one: OrderFacts, cuts: Mapping[tuple[str, str], int]) -> None:
         """Lower what is asked for to what is still wanted."""
@@ -294,7 +291,7 @@ def _refusal(row: Mapping[str, Any]) -> str:
 def _ended(one: OrderFacts, lines: Sequence[Progress]) -> list[str]:
     """Requests nobody needs to see to any more: they are over, or all of the order is."""
     is_over = not any(line.open for line in lines)
-    over = (FulfilmentState.SHIPPED, FulfilmentState.SHORT, FulfilmentState.CANCELLED)
+    over = CLOSED[Saga.FULFILMENT]
     return [request.ref for request in one.requests if is_over or request.state in over]
 
 

@@ -4,7 +4,6 @@ Compares what is wanted with what was answered, for the orders that were worked 
 sent here.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,8 @@ from sync_assets.domain.fulfilment import (
     ShippingNotice,
 )
 from sync_assets.domain.orders import OrderState, Problem, Row
-from sync_assets.domain.sales import Address, Document
+from sync_assets.domain.planning import wanted_hash
+from sync_assets.domain.sales import Address
 from sync_assets.intents import Planned, Thing, keep_plan
 from sync_assets.shipments import facts as known
 from sync_assets.shipments import policy as policies
@@ -151,7 +151,7 @@ class _Chunk:
     def _fulfilment(self, one: OrderFacts, request: fulfilling.Request, kind: str) -> Planned:
         row = one.standing[request.ref]
         document = self._request(one, request)
-        wanted = _hash(document)
+        wanted = wanted_hash(document)
         action, reason = self._action(request, row, kind, wanted)
         return Planned(
             key=request.ref,
@@ -232,10 +232,7 @@ class _Chunk:
             return row.reason
         if kind not in ERP_KINDS or request.state not in IS_TOLD or one.is_ended:
             return None
-        lines = fulfilling.progress(
-            one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=False
-        )
-        units = sum(line.cancelled for line in lines if line.line_ref in request.units)
+        units = sum(line.cancelled for line in one.progress() if line.line_ref in request.units)
         return f"{units} units of it were given back in money before they left" if units else None
 
     def _told_conflict(self, one: OrderFacts, row: Planned, why: str) -> exceptions.Exceptional:
@@ -308,9 +305,7 @@ class _Chunk:
         """
         if any(request.state in fulfilling.LIVE for request in one.requests):
             return False
-        lines = fulfilling.progress(
-            one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=one.is_ended
-        )
+        lines = one.progress()
         return all(line.open == 0 for line in lines) and any(line.cancelled for line in lines)
 
     def _notices(self, one: OrderFacts) -> Iterable[Planned]:
@@ -344,7 +339,7 @@ class _Chunk:
         repeats: bool,
     ) -> Planned:
         """A row for something that happened: told once, and again where it may change."""
-        wanted, held = _hash(document), self.receipts.get((thing, system, document.key))
+        wanted, held = wanted_hash(document), self.receipts.get((thing, system, document.key))
         if held is None:
             action, reason = "create", "not told yet"
         elif held != wanted and repeats:
@@ -381,9 +376,7 @@ class _Chunk:
             return "none", "the policy does not complete orders"
         if one.order["state"] != OrderState.PAID:
             return "none", f"the order is {one.order['state']}"
-        lines = fulfilling.progress(
-            one.lines, one.moves, one.refunded, one.returned, one.requests, is_ended=False
-        )
+        lines = one.progress()
         if not any(line.shipped for line in lines):
             return "none", "nothing has left"
         if any(line.open for line in lines):
@@ -466,7 +459,3 @@ def _address(row: Mapping[str, Any]) -> Address:
 def _per_unit(line: Row) -> Decimal:
     exact = Decimal(line["net_amount"]) / (line["quantity"] or 1)
     return exact.quantize(CENT, ROUND_HALF_UP).normalize() + Decimal("0.00")
-
-
-def _hash(document: Document) -> str:
-    return hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]

@@ -4,7 +4,6 @@ What may stand in the file is in `domain/fulfilment_policy.py`. Without a file e
 from its ERP's own warehouse, as the ERP planned it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,7 +14,7 @@ from resources.wiring import Systems
 from sync_assets import policies
 from sync_assets.domain.fulfilment_policy import FulfilmentPolicy, Place, StoreRule
 from sync_assets.domain.policy import Policy, PolicyError
-from sync_assets.policy_files import PolicyFile
+from sync_assets.policy_files import PolicyFile, stores_are_known
 
 
 @dataclass(frozen=True)
@@ -74,21 +73,9 @@ def in_force(systems: Systems, connection: Connection) -> Rules:
         rules_of(policy, stock, systems.settings)
 
     policy = FILE.in_force(systems, connection, places_are_known)
-    if not policy.stores and _is_broken(systems.settings, places_are_known):
-        # No good one was ever seen: who was meant to ship, nobody knows, so nobody is asked.
-        return Rules(policy, {})
+    if policy is None:  # who was meant to ship, nobody knows, so nobody is asked
+        return Rules(FulfilmentPolicy(), {})
     return rules_of(policy, stock, systems.settings)
-
-
-def _is_broken(settings: Settings, must_suit: Callable[[FulfilmentPolicy], None]) -> bool:
-    """Whether there is a file, and it cannot be used."""
-    try:
-        read = FILE.from_file(settings)
-        if read:
-            must_suit(read[0])
-    except PolicyError:
-        return True
-    return False
 
 
 def rules_of(policy: FulfilmentPolicy, stock: Policy, settings: Settings) -> Rules:
@@ -123,13 +110,9 @@ def _by_erp(stock: Policy, settings: Settings) -> FulfilmentPolicy:
     return FulfilmentPolicy(places=places, stores=stores)
 
 
-def _must_fit(policy: FulfilmentPolicy, settings: Settings) -> None:
-    unknown = sorted(set(policy.stores) - set(settings.stores))
-    if unknown:
-        known = ", ".join(sorted(settings.stores)) or "none"
-        raise PolicyError(f"stores.{unknown[0]} is no store of the configuration; known: {known}")
-
-
-FILE: PolicyFile[FulfilmentPolicy] = PolicyFile(
-    "fulfilment", FulfilmentPolicy, lambda settings: FulfilmentPolicy(), _must_fit
+FILE = PolicyFile(
+    "fulfilment",
+    FulfilmentPolicy,
+    FulfilmentPolicy(),
+    lambda policy, settings: stores_are_known(policy.stores, settings),
 )

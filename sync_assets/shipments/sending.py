@@ -1,8 +1,7 @@
 """Telling warehouses, ERPs and shops what is planned: each system with its hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from resources.errors import RemoteError
 from resources.settings import ShipBobWarehouse
 from resources.store.engine import connected
 from resources.store.frames import read_rows
@@ -24,7 +23,7 @@ from sync_assets.shipments.things import (
     manners,
     systems_of,
 )
-from sync_assets.writing import Sent, send
+from sync_assets.writing import Sent, each, send
 
 Say = Callable[[str], None]
 
@@ -98,16 +97,3 @@ def completions(systems: Systems, run_id: str | None, say: Say) -> Sent:
             return send(systems, COMPLETIONS, name, how, CompletionHand(shop), run_id, say)
 
     return each(systems.settings.publishing("shipments"), complete)
-
-
-def each(names: Sequence[str], act: Callable[[str], Sent]) -> Sent:
-    """Act on every system; one that fails keeps none of the others waiting."""
-    total, fault = Sent(), None
-    for name in names:
-        try:
-            total.add(act(name))
-        except RemoteError as error:
-            fault = fault or error
-    if fault is not None:
-        raise fault
-    return total
