@@ -251,6 +251,106 @@ class EasyPostCarrier(Account):
     poll_seconds: int = pydantic.Field(default=300, ge=1)
 
 
+class PaymentAccount(Part):
+    """What accounts of payment providers have in common; each belongs to one company."""
+
+    #: The shops' payment methods whose money comes by this account; * stands for all others.
+    payment_methods: tuple[str, ...] = pydantic.Field(min_length=1)
+    #: The stores that use it; empty means all.
+    stores: tuple[NAME, ...] = ()
+    #: Where report files are dropped; a folder of ours.
+    inbox: Path | None = None
+    #: The entry of `webhooks` by which it tells what happened.
+    webhook: NAME | None = None
+    #: The bank account its payouts go to.
+    bank: NAME | None = None
+    poll_seconds: int = pydantic.Field(default=900, ge=1)
+
+
+class CalledProvider(PaymentAccount, Account):
+    """An account that is also asked over its API."""
+
+    #: Off: only files and webhooks are read.
+    asks: bool = True
+
+
+class StripeProvider(CalledProvider):
+    """A Stripe account."""
+
+    kind: Literal["stripe"]
+    url: URL = "https://api.stripe.com"
+    key: pydantic.SecretStr
+    #: Which meta data of a payment names the order; the shop's plugin writes `order_id`.
+    order_keys: tuple[str, ...] = ("order_id", "external_identifier")
+
+
+class PayPalProvider(CalledProvider):
+    """A PayPal business account."""
+
+    kind: Literal["paypal"]
+    url: URL = "https://api-m.paypal.com"
+    client_id: str
+    secret: pydantic.SecretStr
+
+
+class AdyenProvider(CalledProvider):
+    """An Adyen merchant account: it has no reading API, only webhooks and reports."""
+
+    kind: Literal["adyen"]
+    url: URL = "https://ca-live.adyen.com"
+    merchant_account: str | None = None
+    #: The report user; with it, reports that a webhook announces are fetched.
+    report_user: str | None = None
+    report_password: pydantic.SecretStr | None = None
+    #: Hosts that reports may be fetched from; nobody else gets the password.
+    report_hosts: tuple[str, ...] = ("ca-live.adyen.com", "ca-test.adyen.com")
+
+    @pydantic.model_validator(mode="after")
+    def _signs_in_whole(self) -> "AdyenProvider":
+        if (self.report_user is None) != (self.report_password is None):
+            raise ValueError("give report_user and report_password, or neither")
+        return self
+
+
+class AmazonProvider(CalledProvider):
+    """An Amazon seller account: the marketplace pays out what it sold for us."""
+
+    kind: Literal["amazon"]
+    url: URL = "https://sellingpartnerapi-eu.amazon.com"
+    token_url: URL = "https://api.amazon.com"  # noqa: S105 - an address
+    client_id: str
+    client_secret: pydantic.SecretStr
+    refresh_token: pydantic.SecretStr
+    marketplace_ids: tuple[str, ...] = ()
+
+
+class FilesProvider(PaymentAccount, Columns):
+    """Whoever remits money and sends a CSV of it: cash on delivery, vouchers, other acquirers."""
+
+    kind: Literal["files"]
+
+
+ProviderSettings = Annotated[
+    StripeProvider | PayPalProvider | AdyenProvider | AmazonProvider | FilesProvider,
+    pydantic.Field(discriminator="kind"),
+]
+
+
+class BankAccount(Columns):
+    """A bank account whose statements are dropped as files."""
+
+    kind: Literal["camt053", "csv"] = "camt053"
+    inbox: Path
+    #: Statements of another account are refused.
+    iban: str | None = None
+    currency: CURRENCY
+    company: str
+    delimiter: Literal[",", ";", "\t"] = ";"
+    #: How days and amounts are written in CSV.
+    day_format: str = "%Y-%m-%d"
+    decimal_comma: bool = False
+
+
 class Policies(Part):
     """Files that say how stock is shared out and whose word counts for a product's fields.
 
@@ -261,6 +361,7 @@ class Policies(Part):
     catalog: Path = Path("policies/catalog.yaml")
     fulfilment: Path = Path("policies/fulfilment.yaml")
     returns: Path = Path("policies/returns.yaml")
+    settlements: Path = Path("policies/settlements.yaml")
 
 
 class Endpoint(Part):
@@ -355,6 +456,9 @@ class Settings(Part):
     warehouses: dict[NAME, WarehouseSettings] = {}
     #: Accounts that track parcels.
     carriers: dict[NAME, EasyPostCarrier] = {}
+    #: Accounts of payment providers and marketplaces, and the banks they pay to.
+    providers: dict[NAME, ProviderSettings] = {}
+    banks: dict[NAME, BankAccount] = {}
     policies: Policies = Policies()
     #: Further senders of webhooks; stores that have `webhook_secrets` need no entry.
     webhooks: dict[NAME, Endpoint] = {}
@@ -377,15 +481,40 @@ class Settings(Part):
             if store.erp not in self.erps:
                 known = ", ".join(self.erps) or "none"
                 raise ValueError(f"stores.{name}.erp is {store.erp!r}; known ERPs: {known}")
-        for role, names in (("warehouses", self.warehouses), ("carriers", self.carriers)):
-            for name in names:
-                others = {*self.stores, *self.erps, *(self.carriers if role[0] == "w" else ())}
-                if name in others:
-                    raise ValueError(f"{role}.{name} has the name of another system")
+        taken = {*self.stores, *self.erps}
+        for role in ("carriers", "warehouses", "providers", "banks"):
+            names = set(getattr(self, role))
+            for name in sorted(names & taken):
+                raise ValueError(f"{role}.{name} has the name of another system")
+            taken |= names
+        self._providers_fit()
         twice = sorted(set(self.webhooks) & set(self.stores))
         if twice:
             raise ValueError(f"webhooks.{twice[0]} has the name of a store; choose another")
         return self
+
+    def _providers_fit(self) -> None:
+        """An account of a provider is of one company, and what it names is there."""
+        for name, one in self.providers.items():
+            for what, named, known in (
+                ("stores", one.stores, self.stores),
+                ("bank", (one.bank,) if one.bank else (), self.banks),
+                ("webhook", (one.webhook,) if one.webhook else (), self.webhooks),
+            ):
+                for unknown in sorted(set(named) - set(known)):
+                    raise ValueError(f"providers.{name}.{what} names {unknown!r}, which is not set")
+            companies = {(store.erp, store.company) for store in self.paid_by(name).values()}
+            if len(companies) > 1:
+                several = ", ".join(sorted(company for _, company in companies))
+                raise ValueError(
+                    f"providers.{name} serves stores of several companies ({several}); say "
+                    "`stores`, and give each company an account of its own"
+                )
+
+    def paid_by(self, provider: str) -> dict[str, Store]:
+        """Stores whose money comes by an account of a provider."""
+        named = self.providers[provider].stores
+        return {n: one for n, one in self.stores.items() if not named or n in named}
 
     def erp_kinds(self) -> list[str]:
         """Kinds of ERP in use, sorted."""

@@ -19,11 +19,16 @@ from sqlalchemy import Engine
 from resources import http
 from resources.settings import (
     Account,
+    AdyenProvider,
+    AmazonProvider,
+    CalledProvider,
     FilesWarehouse,
     OdooErp,
+    PayPalProvider,
     Settings,
     Sftp,
     ShipBobWarehouse,
+    StripeProvider,
     TrytonErp,
     home,
 )
@@ -32,14 +37,19 @@ from resources.store.circuit import Rules
 from resources.store.engine import engine_for
 from resources.store.gate import StoreGate
 from resources.store.pace import Limit
+from resources.systems.adyen import Adyen, Bounded
+from resources.systems.amazon import Amazon
 from resources.systems.bearer import BearerAuth
 from resources.systems.easypost import EasyPost
 from resources.systems.folders import Folder, LocalFolder
 from resources.systems.odoo import Odoo
+from resources.systems.payment_roles import Payments
+from resources.systems.paypal import PayPal
 from resources.systems.roles import Erp, Warehouse
 from resources.systems.sftp import SftpServer
 from resources.systems.shipbob import ShipBob
 from resources.systems.stock_files import StockFiles
+from resources.systems.stripe import Stripe
 from resources.systems.tryton import Tryton
 from resources.systems.warehouse_files import Kind, WarehouseFiles
 from resources.systems.warehouse_http import WarehouseHttp
@@ -144,6 +154,53 @@ class Systems:
         with self._http(name, carrier, auth=(carrier.key.get_secret_value(), "")) as http:
             yield EasyPost(http, name)
 
+    @contextmanager
+    def provider(self, name: str) -> Iterator[Payments]:
+        """A client of one account of a payment provider that has an API to read."""
+        one = self.settings.providers[name]
+        if isinstance(one, StripeProvider):
+            with self._http(name, one, auth=BearerAuth(one.key)) as http:
+                yield Stripe(http, name)
+        elif isinstance(one, PayPalProvider):
+            with self._http(name, one) as http:
+                secret = one.secret.get_secret_value()
+                yield PayPal(http, name, one.client_id, secret, now=self.now)
+        elif isinstance(one, AmazonProvider):
+            with self.amazon(name) as client:
+                yield client
+        else:
+            raise ValueError(f"providers.{name} is not asked: it sends files and webhooks")
+
+    @contextmanager
+    def amazon(self, name: str) -> Iterator[Amazon]:
+        """A client of one seller account, which signs in at another host than it is asked at."""
+        one = self.settings.providers[name]
+        if not isinstance(one, AmazonProvider):
+            raise ValueError(f"providers.{name} is no Amazon account")
+        host = Account(url=one.token_url, read_seconds=one.read_seconds)
+        with self._http(name, one) as http, self._http(name, host) as tokens:
+            yield Amazon(
+                http,
+                name,
+                tokens,
+                one.client_id,
+                one.client_secret.get_secret_value(),
+                one.refresh_token.get_secret_value(),
+                marketplace_ids=one.marketplace_ids,
+                now=self.now,
+            )
+
+    @contextmanager
+    def adyen(self, name: str) -> Iterator[Adyen]:
+        """A client that fetches the reports of one merchant account."""
+        one = self.settings.providers[name]
+        if not isinstance(one, AdyenProvider) or one.report_password is None:
+            raise ValueError(f"providers.{name} has no report user")
+        secrets = (one.report_user or "", one.report_password.get_secret_value())
+        bound = Bounded(self.transports.get(name) or httpx.HTTPTransport(), name)
+        with self._http(name, one, auth=secrets, transport=bound) as http:
+            yield Adyen(http, name, one.report_hosts)
+
     def stock_files(self, name: str) -> StockFiles:
         """The files of one warehouse that drops its stock as such."""
         warehouse = self.settings.stock_files()[name]
@@ -186,6 +243,7 @@ class Systems:
         name: str,
         account: Account,
         auth: httpx.Auth | tuple[str, str] | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> httpx.Client:
         manners = http.Manners(
             read_seconds=account.read_seconds,
@@ -197,7 +255,7 @@ class Systems:
             account.url,
             manners,
             auth=auth,
-            transport=self.transports.get(name),
+            transport=transport or self.transports.get(name),
             sleep=self.sleep,
             gate=self._gate(name, account, manners) if self.is_gated else None,
         )
@@ -237,7 +295,8 @@ def sftp_server(name: str, said: Sftp) -> SftpServer:
 def accounts_of(settings: Settings) -> dict[str, Account]:
     """Every system that is called over HTTP, by name."""
     called = {n: w for n, w in settings.warehouses.items() if not isinstance(w, FilesWarehouse)}
-    return {**settings.stores, **settings.erps, **called, **settings.carriers}
+    asked = {n: one for n, one in settings.providers.items() if isinstance(one, CalledProvider)}
+    return {**settings.stores, **settings.erps, **called, **settings.carriers, **asked}
 
 
 def limit_of(settings: Settings, name: str) -> Limit:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from checks import agreement, freshness, leftovers, schemas, service_levels, stock_agreement
 from checks import returns as return_checks
+from checks import settlements as settlement_checks
 from checks import shipments as shipment_checks
 from checks import stock as stock_levels
 from resources.settings import Settings, load
@@ -19,6 +20,7 @@ from sensors import (
     deltas,
     nightly,
     purges,
+    settlements_due,
     stock,
 )
 from sensors.webhooks import arrivals
@@ -28,6 +30,7 @@ from sync_assets.inventory import assets as inventory
 from sync_assets.inventory import publishing_assets as publishing
 from sync_assets.orders import assets as orders
 from sync_assets.returns import assets as returns
+from sync_assets.settlements import assets as settlements
 from sync_assets.shipments import assets as shipments
 
 #: Every event is stored on the instance; a terminal needs what a person would read.
@@ -67,6 +70,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
                 *orders.build(settings),
                 *shipments.build(settings),
                 *(returns.build(settings) if settings.stores else []),
+                *(settlements.build(settings) if settings.providers else []),
             ],
             settings,
         ),
@@ -80,6 +84,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             *stock_agreement.build(),
             *shipment_checks.build(settings),
             *(return_checks.build(settings) if settings.stores else []),
+            *(settlement_checks.build(settings) if settings.providers else []),
         ],
         jobs=[*own_jobs, purge],
         loggers={"console": TERSE},
@@ -90,6 +95,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             *after_sale.build(
                 settings, jobs.SHIPMENTS_NOW, jobs.RETURNS_NOW, is_on=settings.automation
             ),
+            *settlements_due.build(settings, jobs.SETTLEMENTS, is_on=settings.automation),
             catalog_groups.build(is_on=settings.automation),
             deliveries.build(is_on=settings.automation),
             *alarms.build(

@@ -26,6 +26,7 @@ from sync_assets.orders.assets import (
 )
 from sync_assets.outcomes import URGENT
 from sync_assets.returns import assets as returns
+from sync_assets.settlements import assets as settlements
 from sync_assets.shipments import assets as shipments
 
 ORDERS = "orders"
@@ -45,6 +46,8 @@ SHIPMENTS = "shipments"
 SHIPMENTS_NOW = "shipments_now"
 RETURNS = "returns"
 RETURNS_NOW = "returns_now"
+SETTLEMENTS = "settlements"
+PAYOUTS = "settlements_payout_day"
 #: How soon orders are accepted says nothing about history that was just read.
 ACCEPTANCE = dg.AssetCheckKey(core_key("orders"), "orders_are_accepted_in_time")
 #: Whatever is independent runs one after the other: our own connections and the ERP's limits
@@ -116,6 +119,7 @@ def build(settings: Settings) -> list[JobSpec]:
         *_catalog_jobs(kinds),
         *_stock_jobs(settings),
         *(_after_sale_jobs() if settings.stores else []),
+        *(_settlement_jobs() if settings.providers else []),
     ]
 
 
@@ -214,6 +218,26 @@ def _after_sale_jobs() -> list[JobSpec]:
             executor_def=EXECUTOR,
             tags={URGENT: "true"},
             description="The same for what is new and due, within seconds.",
+        ),
+    ]
+
+
+def _settlement_jobs() -> list[JobSpec]:
+    by_day = dg.AssetSelection.assets(settlements.BY_DAY)
+    return [
+        dg.define_asset_job(
+            SETTLEMENTS,
+            dg.AssetSelection.groups(settlements.GROUP) - by_day,
+            executor_def=EXECUTOR,
+            description="Read what providers, banks and ERPs tell of money, match it with what was "
+            "sold and given back, say why the rest is open, and post the journals.",
+        ),
+        dg.define_asset_job(
+            PAYOUTS,
+            by_day,
+            executor_def=EXECUTOR,
+            description="A provider's payouts of one day, read again whole: for backfills and for "
+            "a day that is in question.",
         ),
     ]
 

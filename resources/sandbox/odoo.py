@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 
-from resources.sandbox import odoo_billing, odoo_counts, odoo_invoices, odoo_sales, odoo_transfers
+from resources.sandbox import (
+    odoo_billing,
+    odoo_counts,
+    odoo_entries,
+    odoo_invoices,
+    odoo_sales,
+    odoo_transfers,
+)
 from resources.sandbox.odoo_goods import Amount, Goods, Stock
 from resources.sandbox.odoo_orm import ZERO
 from resources.sandbox.odoo_rows import Row
@@ -26,7 +33,7 @@ class OdooStandIn(Goods):
         {"order_count", "totals_by_currency", "count", "set_stock", "serialize_races"}
         | {"refuse", "accept", "set_price", "archive", "validate"}
         | {"receive", "adjust", "scrap", "transfer", "set_aside", "ship", "return_goods"}
-        | {"take_back", "invoice"}
+        | {"take_back", "invoice", "add_account", "close_books"}
     )
 
     @contextmanager
@@ -180,6 +187,24 @@ class OdooStandIn(Goods):
             for id_ in self.tables.ids[odoo_invoices.ENTRY]:
                 document = odoo_invoices.document(self.db, id_)
                 found.setdefault(document["ref"] or "", []).append(document)
+        return found
+
+    def add_account(self, company: str, code: str, name: str, kind: str = "asset_current") -> int:
+        """Add an account to a company's chart."""
+        values = {"code": code, "name": name, "account_type": kind}
+        with self.writing():
+            where = [[6, 0, [self._company(company)]]]
+            return self.db.create("account.account", {**values, "company_ids": where}, {})
+
+    def entries_by_ref(self) -> dict[str, list[Row]]:
+        """All plain entries with lines by reference, oldest first."""
+        found: dict[str, list[Row]] = {}
+        with self.one_at_a_time:
+            for id_ in self.tables.ids[odoo_invoices.ENTRY]:
+                if odoo_entries.is_entry(self.db, id_):
+                    document = odoo_invoices.document(self.db, id_)
+                    document["lines"] = odoo_entries.lines_of(self.db, id_)
+                    found.setdefault(document["ref"] or "", []).append(document)
         return found
 
     def close_books(self, company: str, until: date | None) -> None:

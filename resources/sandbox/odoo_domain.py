@@ -74,6 +74,8 @@ def _always(
     companies = context.get("allowed_company_ids")
     if companies and "company_id" in fields:
         added.append(["company_id", "in", [*companies, False]])
+    if companies and "company_ids" in fields:
+        added.append(["company_ids", "in", list(companies)])
     return added
 
 

@@ -1,7 +1,8 @@
 """Invoices and credit notes of the Odoo stand-in: lines with their taxes, posting with a number per
-journal and year, a closed period that moves the date. What makes them is in `odoo_billing`.
+journal and year, a closed period that moves the date. What makes them is in `odoo_billing`; the
+lines of plain entries, which are posted here too, are in `odoo_entries`.
 
-Accounts, payments and the balance of debit and credit are left out.
+Accounts of invoices, and payments, are left out.
 """
 
 from calendar import monthrange
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
+from resources.sandbox import odoo_entries as entries
 from resources.sandbox import odoo_errors as errors
 from resources.sandbox.odoo_amounts import line_amounts
 from resources.sandbox.odoo_catalog import current_company
@@ -62,12 +64,14 @@ class Entries(Rules):
     def created(self, db: Database, id_: int, context: Context) -> None:
         _check_companies(db, id_)
         sum_up(db, id_)
+        entries.check_balance(db, id_)
 
     def written(self, db: Database, id_: int, values: Row) -> None:
         if db.value(ENTRY, id_, "state") == "draft" and values.get("invoice_date"):
             db.tables.change(ENTRY, id_, {"date": db.value(ENTRY, id_, "invoice_date")})
         _check_companies(db, id_)
         sum_up(db, id_)
+        entries.check_balance(db, id_)
 
     def leaving(self, db: Database, id_: int) -> None:
         if db.value(ENTRY, id_, "state") == "posted":
@@ -84,6 +88,8 @@ class Lines(Rules):
         row.setdefault("quantity", Decimal(1))
         row.setdefault("sequence", 100)
         row.setdefault("price_unit", ZERO)
+        if entries.is_entry(db, row["move_id"]):
+            row |= entries.completed(db, row)
         if product is not None:
             row.setdefault("name", db.display_name("product.product", product))
             if "tax_ids" not in row:
@@ -123,8 +129,13 @@ def _check_companies(db: Database, move: int) -> None:
     for line in db.value(ENTRY, move, "invoice_line_ids"):
         for tax in db.tables.rows[LINE][line].get("tax_ids", ()):
             names.append(("tax_ids", tax, "account.tax"))
+        names.append(("account_id", db.value(LINE, line, "account_id"), entries.ACCOUNT))
     for name, other, target in names:
-        if other is not None and db.value(target, other, "company_id") not in mine:
+        if other is None:
+            continue
+        of_account = target == entries.ACCOUNT
+        owners = db.value(target, other, "company_ids" if of_account else "company_id")
+        if not set(owners if of_account else (owners,)) & set(mine):
             company = db.display_name("res.company", row["company_id"])
             shown = db.display_name(target, other)
             raise errors.company_crossover("Draft", company, name, name, shown)
@@ -133,8 +144,11 @@ def _check_companies(db: Database, move: int) -> None:
 def sum_up(db: Database, move: int, without: int | None = None) -> None:
     """Work out the sums of a draft and of its lines."""
     held = db.tables.rows[ENTRY][move]
+    if held["move_type"] == "entry":
+        entries.sum_up(db, move, without)
+        return
     lines = [line for line in db.value(ENTRY, move, "invoice_line_ids") if line != without]
-    if held["state"] != "draft" or (held["move_type"] == "entry" and not lines):
+    if held["state"] != "draft":
         return
     unit = db.value("res.currency", held["currency_id"], "rounding")
     untaxed = tax = ZERO
@@ -300,10 +314,11 @@ def _invoices(db: Database, order: int, context: Context) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-RULES: dict[str, Rules] = {ENTRY: Entries(), LINE: Lines()}
+RULES: dict[str, Rules] = {ENTRY: Entries(), LINE: Lines(), **entries.RULES}
 DERIVED: dict[tuple[str, str], Derived] = {
     (ENTRY, "amount_total_signed"): _signed,
     (LINE, "date"): along(LINE, "move_id.date"),
     (LINE, "move_name"): along(LINE, "move_id.name"),
     ("sale.order", "invoice_ids"): _invoices,
+    **entries.DERIVED,
 }

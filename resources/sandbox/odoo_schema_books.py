@@ -1,5 +1,5 @@
-"""Models of the Odoo stand-in for invoices and credit notes, as tables of the form `odoo_schema`
-explains: the documents, their lines, their journals and the wizards that make them.
+"""Models of the Odoo stand-in for the books, as tables of the form `odoo_schema` explains:
+accounts, journals, documents and entries with their lines, and the wizards that make documents.
 """
 
 TABLES = """
@@ -10,6 +10,18 @@ account.journal | Journal | sequence, type, code
     sequence         integer                  -   Sequence
     company_id       many2one:res.company     R   Company
     active           boolean                  -   Active
+
+account.account | Account | code, id
+    name             char                     R   Account Name
+    code             char                     d   Code
+    code_store       char                     -   Code Store
+    account_type     selection:asset_receivable,asset_cash,asset_current,asset_prepayments,\
+asset_fixed,liability_payable,liability_current,equity,income,income_other,expense,off_balance R \
+Type
+    reconcile        boolean                  -   Allow Reconciliation
+    currency_id      many2one:res.currency    -   Account Currency
+    company_ids      many2many:res.company    R   Companies
+    active           boolean                  9   Active
 
 account.move | Journal Entry | date desc, name desc, invoice_date desc, id desc
     name             char                     -   Number
@@ -23,11 +35,13 @@ in_receipt Rr Type
     narration        html                     -   Terms and Conditions
     partner_id       many2one:res.partner     -   Partner
     company_id       many2one:res.company     -   Company
+    company_currency_id many2one:res.currency rd  Company Currency
     journal_id       many2one:account.journal R   Journal
     currency_id      many2one:res.currency    R   Currency
     reversed_entry_id many2one:account.move   r   Reversal of
     reversal_move_ids one2many:account.move/reversed_entry_id - Reversal Move
     invoice_line_ids one2many:account.move.line/move_id - Invoice lines
+    line_ids         one2many:account.move.line/move_id - Journal Items
     amount_untaxed   monetary                 r   Untaxed Amount
     amount_tax       monetary                 r   Tax
     amount_total     monetary                 r   Total
@@ -50,6 +64,13 @@ account.move.line | Journal Item | date desc, move_name desc, id
     sale_line_ids    many2many:sale.order.line - Sales Order Lines
     price_subtotal   monetary                 r   Subtotal
     price_total      monetary                 r   Total
+    account_id       many2one:account.account -   Account
+    partner_id       many2one:res.partner     -   Partner
+    debit            monetary                 -   Debit
+    credit           monetary                 -   Credit
+    balance          monetary                 -   Balance
+    amount_currency  monetary                 -   Amount in Currency
+    currency_id      many2one:res.currency    -   Currency
 
 account.move.reversal | Account Move Reversal | id
     reason           char                     -   Reason displayed on Credit Note

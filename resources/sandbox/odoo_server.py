@@ -18,6 +18,7 @@ from resources.sandbox import (
     odoo_billing,
     odoo_catalog,
     odoo_counts,
+    odoo_entries,
     odoo_errors,
     odoo_invoices,
     odoo_load,
@@ -75,6 +76,8 @@ PROTECTED = {
     "ir.model.data": {18: "Administration/Access Rights", 19: "Access Rights"},
     "decimal.precision": {18: "Administration/Settings", 19: "Role / Administrator"},
 }
+#: Models that everybody reads and only these groups change.
+READ_ONLY = {"res.company": {18: "Administration/Access Rights", 19: "Access Rights"}}
 ACTIONS = {"create": "create", "load": "create", "write": "modify", "unlink": "delete"}
 
 
@@ -112,6 +115,7 @@ class OdooServer(StandIn):
         self.db.derived = odoo_catalog.DERIVED | odoo_stock.DERIVED | odoo_sales.DERIVED
         self.db.derived |= odoo_invoices.DERIVED
         self.db.names = odoo_catalog.NAMES | odoo_stock.NAMES | odoo_sales.NAMES
+        self.db.names |= odoo_entries.NAMES
         self.db.settle = self.sales.settle
         self.late_seconds = 0.0
         self.races = 0
@@ -253,8 +257,9 @@ class OdooServer(StandIn):
         known = set(self.tables.ids["res.company"])
         if not set(context.get("allowed_company_ids") or ()) <= known:
             raise odoo_errors.other_companies()
-        if model in PROTECTED and not self.administrator:
-            action, group = ACTIONS.get(method, "access"), PROTECTED[model][self.version]
+        groups = PROTECTED | ({} if method in READS else READ_ONLY)
+        if model in groups and not self.administrator:
+            action, group = ACTIONS.get(method, "access"), groups[model][self.version]
             raise odoo_errors.not_allowed(model, self.db.models[model].label, action, group)
 
     def _read(self, model: str, method: str, context: Context, bound: Row) -> Any:

@@ -1,7 +1,7 @@
-"""A folder that somebody drops CSV files into: which of them are complete and new, and where a file
+"""A folder that somebody drops files into: which of them are complete and new, and where a file
 goes once it is dealt with.
 
-A writer renames a file to `.csv` when it is complete; `.part` and `.tmp` are its business.
+A writer gives a file its ending (`.csv`) when it is complete; `.part` and `.tmp` are its business.
 Remembering what was read is for the caller: a crash before `acknowledge` has the file read again.
 """
 
@@ -45,6 +45,8 @@ class FileInbox:
     folder: Folder
     system: str
     largest_bytes: int = LARGEST_BYTES
+    #: Endings of complete files; any other is its writer's business.
+    endings: tuple[str, ...] = (".csv",)
     _read: dict[str, str] = field(default_factory=dict, init=False)
 
     def dropped(self) -> Iterator[Dropped]:
@@ -80,8 +82,11 @@ class FileInbox:
             except OSError as fault:
                 raise self._unreadable(fault) from fault
             found = self._listed()
-        complete = [e for e in found if e.name.lower().endswith(".csv") and e.name[0] != "."]
+        complete = [e for e in found if self._is_complete(e.name)]
         return sorted(complete, key=lambda entry: (entry.modified_ns, entry.name))
+
+    def _is_complete(self, name: str) -> bool:
+        return name[0] != "." and name.lower().endswith(self.endings)
 
     def done(self) -> list[Entry]:
         """Files that were dealt with, and taken as they were."""
@@ -133,7 +138,7 @@ class FileInbox:
 
     def _kept(self) -> dict[str, str]:
         """Names of what was done before, by the first digits of its digest."""
-        names = [entry.name for entry in self.done() if entry.name.endswith(".csv")]
+        names = [entry.name for entry in self.done() if self._is_complete(entry.name)]
         return {name.split(".")[-2]: name for name in names if name.count(".") >= 2}
 
     def _content(self, entry: Entry) -> bytes | None:

@@ -8,12 +8,15 @@ NAME_TIME = re.compile(
     r"(?<!\d)(\d{4})-?(\d\d)-?(\d\d)[T_ -]?(\d\d)[:.-]?(\d\d)(?:[:.-]?(\d\d))?(Z?)(?!\d)"
 )
 #: What we add to a name so that no two files share one.
-DIGEST_SUFFIX = re.compile(r"\.[0-9a-f]{16}\.csv$")
+DIGEST_SUFFIX = re.compile(r"\.[0-9a-f]{16}(\.[a-z0-9]{1,5})$", re.IGNORECASE)
+_ENDING = re.compile(r"\.[a-z0-9]{1,5}$", re.IGNORECASE)
 
 
 def with_digest(name: str, digest: str) -> str:
     """The name under which a file of this content is kept."""
-    return f"{DIGEST_SUFFIX.sub('', name).removesuffix('.csv')}.{digest[:16]}.csv"
+    bare = DIGEST_SUFFIX.sub(r"\1", name)
+    ending = _ENDING.search(bare)
+    return f"{_ENDING.sub('', bare)}.{digest[:16]}{ending[0] if ending else '.csv'}"
 
 
 def true_at(name: str, modified_ns: int, zone: tzinfo) -> tuple[datetime, str]:

@@ -2,7 +2,8 @@
 
 The session, `load` and what errors mean are in `odoo_rpc.py`, items in `odoo_catalog.py`, stock in
 `odoo_stock.py`, what follows an order in `odoo_deliveries.py`, `odoo_returns.py` and
-`odoo_memos.py`; what a payload means is for the mapper of the same name. Everything is created
+`odoo_memos.py`, the books in `odoo_journals.py` and `odoo_invoices.py`; what a payload means is for
+the mapper of the same name. Everything is created
 through `load()` with external ids: their unique index is the only guard Odoo has against a second
 order.
 """
@@ -15,8 +16,11 @@ import httpx
 
 from resources.errors import Missing, Refused, RemoteError, UnknownOutcome
 from resources.pages import Broken, Raw
+from resources.systems import odoo_references
 from resources.systems.odoo_catalog import Catalog
 from resources.systems.odoo_deliveries import Deliveries
+from resources.systems.odoo_invoices import Invoices
+from resources.systems.odoo_journals import Journals
 from resources.systems.odoo_kits import Kits
 from resources.systems.odoo_memos import Memos
 from resources.systems.odoo_parcels import Parcels
@@ -42,24 +46,6 @@ ORDER_FIELDS = [
 ]
 DRAFT, CONFIRMED, CANCELLED = ("draft", "sent"), ("sale", "done"), ("cancel",)
 
-#: Kind of reference: model, domain and the field that names it.
-NAMED: Mapping[str, tuple[str, list[Any], str]] = {
-    "company": ("res.company", [], "name"),
-    "warehouse": ("stock.warehouse", [], "code"),
-    "tax": ("account.tax", [["type_tax_use", "=", "sale"]], "name"),
-    "price_list": ("product.pricelist", [], "name"),
-    "currency": ("res.currency", [], "name"),
-    "country": ("res.country", [], "code"),
-    "state": ("res.country.state", [], "code"),
-}
-#: Fields read with them: whose company or country it is, and which currency it brings.
-BESIDE: Mapping[str, list[str]] = {
-    "company": ["currency_id"],
-    "warehouse": ["company_id"],
-    "tax": ["company_id", "price_include"],
-    "price_list": ["company_id", "currency_id"],
-    "state": ["country_id"],
-}
 #: What fields of a sale line were called before 19.
 OLDER_NAME = {"tax_ids": "tax_id", "product_uom_id": "product_uom"}
 
@@ -86,6 +72,8 @@ class Odoo:
         self.parcels_out = Deliveries(parcels)
         self.parcels_back = Returns(parcels, quarantine_places)
         self.memos = Memos(self.session, module)
+        self.entries = Journals(self.session, module)
+        self.invoices = Invoices(self.session)
 
     def ping(self) -> str:
         """Sign in and name the version."""
@@ -96,27 +84,10 @@ class Odoo:
         """Ids by name, and by `Company/name` or `Country/code`; a name that two carry is left out.
 
         `company_currency` and `price_list_currency` tell the currency an order would get,
-        `gross_tax` the taxes that are contained in the price.
+        `gross_tax` the taxes that are contained in the price. Accounts are known by
+        `Company/code` only.
         """
-        rows = {kind: self._named(kind) for kind in NAMED}
-        country = {row["id"]: str(row["code"]) for row in rows["country"]}
-        for state in rows["state"]:
-            state["country_id"] = [0, country.get(_id(state["country_id"]), "")]
-        found = {
-            kind: _by_name((name, row["id"]) for row in rows[kind] for name in _names(kind, row))
-            for kind in NAMED
-        }
-        for kind in ("company", "price_list"):
-            found[f"{kind}_currency"] = _by_name(
-                (name, _id(row["currency_id"])) for row in rows[kind] for name in _names(kind, row)
-            )
-        gross = [row for row in rows["tax"] if row["price_include"]]
-        found["gross_tax"] = _by_name((n, row["id"]) for row in gross for n in _names("tax", row))
-        return found
-
-    def _named(self, kind: str) -> list[Payload]:
-        model, domain, name = NAMED[kind]
-        return self.session.rows(model, domain, [name, *BESIDE.get(kind, [])], order="id")
+        return odoo_references.references(self.session)
 
     def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
         """Yield pages of products, archived ones too, in the order of their ids."""
@@ -352,6 +323,26 @@ class Odoo:
         """Take goods back to the shelf, keep them apart or scrap them; refusals only."""
         return self.parcels_back.put(restocks)
 
+    # The books
+
+    def journals(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The journal entries that exist for our keys, with their lines; others are absent."""
+        return self.entries.held(keys)
+
+    def put_journals(self, documents: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts by our keys; a repeated call makes no second one and no second line."""
+        return self.entries.put(documents)
+
+    def post_journals(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Post drafts; answers the refusals, and what was posted on another day than asked."""
+        return self.entries.post(ids)
+
+    def invoices_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of invoices and credit notes to customers that changed, oldest first."""
+        return self.invoices.changed_since(moment, overlap)
+
 
 def _is_short(move: Payload) -> bool:
     return move["state"] not in ("done", "cancel") and move["quantity"] < move["product_uom_qty"]
@@ -360,23 +351,6 @@ def _is_short(move: Payload) -> bool:
 def _id(many2one: Any) -> int:
     """The id in `[7, "name"]`; 0 for a missing value, which Odoo writes as false."""
     return int(many2one[0]) if many2one else 0
-
-
-def _names(kind: str, row: Payload) -> Iterator[str]:
-    """The names under which people may configure a record."""
-    name = str(row[NAMED[kind][2]])
-    owner = row.get("country_id") or row.get("company_id")
-    if kind != "state":
-        yield name
-    if owner:
-        yield f"{owner[1]}/{name}"
-
-
-def _by_name(pairs: Iterator[tuple[str, int]]) -> dict[str, int]:
-    found: dict[str, set[int]] = {}
-    for name, id_ in pairs:
-        found.setdefault(name, set()).add(id_)
-    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
 
 def _first_alive(rows: list[Payload]) -> Payload:

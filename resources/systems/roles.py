@@ -119,6 +119,27 @@ class Erp(Protocol):
         A repeated call moves nothing twice.
         """
 
+    # The books
+
+    def journals(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The journal entries that exist for our keys, with lines; unknown keys are absent."""
+
+    def put_journals(self, documents: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts by our keys; a repeated call makes no second one and no second line."""
+
+    def post_journals(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Post drafts; answers the refusals only. Posting twice is no error.
+
+        An ERP may book another day than asked: the entry that is seen carries its day, and the
+        call that posted it answers a refusal with the code `other_day` as well.
+        """
+
+    def invoices_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of invoices and credit memos to customers, with the orders they are for,
+        that changed, oldest change first."""
+
 
 class Warehouse(Protocol):
     """Ships what it is told to, once each, by our key.

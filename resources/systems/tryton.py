@@ -4,7 +4,6 @@ The session, its encoding and its error shapes are in `tryton_rpc.py`; what a pa
 for the mapper of the same name. One call is one transaction there: a refused call did nothing.
 """
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,11 +13,14 @@ import httpx
 
 from resources.errors import Missing, Refused, RemoteError
 from resources.pages import Broken, Raw
+from resources.systems import tryton_references
 from resources.systems.roles import Payload, References
 from resources.systems.tryton_catalog import Catalog
 from resources.systems.tryton_customers import Customers, address_key
 from resources.systems.tryton_deliveries import Deliveries
 from resources.systems.tryton_fulfilment import Fulfilment
+from resources.systems.tryton_invoices import Invoices
+from resources.systems.tryton_journals import Journals
 from resources.systems.tryton_memos import Memos
 from resources.systems.tryton_returns import Restocks
 from resources.systems.tryton_rpc import KEY_BATCH, Consent, Session, batches, halving, not_unique
@@ -38,18 +40,6 @@ ORDER_FIELDS = (
     "last_modified_at",
 )
 
-TOP_TAXES: list[Any] = [["parent", "=", None]]
-#: Kind of reference: model, domain and the fields that name it.
-NAMED: Mapping[str, tuple[str, list[Any], tuple[str, ...]]] = {
-    "company": ("company.company", [], ("rec_name",)),
-    "warehouse": ("stock.location", [["type", "=", "warehouse"]], ("code",)),
-    "tax": ("account.tax", TOP_TAXES, ("name",)),
-    "currency": ("currency.currency", [], ("code",)),
-    "web_shop": ("web.shop", [], ("name",)),
-    "uom": ("product.uom", [], ("symbol", "name")),
-    "payment_term": ("account.invoice.payment_term", [], ("name",)),
-    "country": ("country.country", [], ("code",)),
-}
 #: What confirming takes: the state an order is in, and the button that moves it on.
 STEPS = (("draft", "quote"), ("quotation", "confirm"), ("confirmed", "process"))
 #: How an order no longer wanted is called off, state by state.
@@ -87,6 +77,8 @@ class Tryton:
         self.outbound = Deliveries(self.rpc, self.shipments, self.fulfilment, today)
         self.inbound = Restocks(self.rpc, quarantine_places, today)
         self.memos = Memos(self.rpc)
+        self.entries = Journals(self.rpc)
+        self.invoices = Invoices(self.rpc, self._order_key)
         self._has_shipment_cost: bool | None = None
 
     def ping(self) -> str:
@@ -99,18 +91,7 @@ class Tryton:
 
     def references(self) -> References:
         """Ids of master data by the names people configure; a name of two things is left out."""
-        found = {kind: self._named(*how) for kind, how in NAMED.items()}
-        taxes = self.rpc.search("account.tax", TOP_TAXES, ("name", "company.rec_name"))
-        of_company = {f"{row['company.']['rec_name']}/{row['name']}": row["id"] for row in taxes}
-        return {**found, "tax": {**of_company, **found["tax"]}}
-
-    def _named(self, model: str, domain: list[Any], names: Sequence[str]) -> dict[str, int]:
-        rows = self.rpc.search(model, domain, names)
-        found: dict[str, int] = {}
-        for name in reversed(names):
-            times = Counter(row[name] for row in rows)
-            found |= {row[name]: row["id"] for row in rows if row[name] and times[row[name]] == 1}
-        return found
+        return tryton_references.references(self.rpc)
 
     def items(self, after_id: int = 0) -> Iterator[list[Payload]]:
         """Yield pages of salable products, archived ones too, in the order of their ids."""
@@ -387,6 +368,26 @@ class Tryton:
     def put_restocks(self, restocks: Sequence[Payload]) -> dict[str, RemoteError]:
         """Receive what came back where it belongs; what somebody else received is adopted."""
         return self.inbound.put(restocks)
+
+    # The books
+
+    def journals(self, keys: Sequence[str]) -> dict[str, Payload]:
+        """The journal entries that exist for our keys, each with its `key` and its lines."""
+        return self.entries.known(keys)
+
+    def put_journals(self, documents: Sequence[Payload]) -> dict[str, int | RemoteError]:
+        """Create drafts; an entry whose key is there already is answered, not repeated."""
+        return self.entries.put(documents)
+
+    def post_journals(self, ids: Sequence[int]) -> dict[int, RemoteError]:
+        """Post drafts, which gives them their number; answers the refusals only."""
+        return self.entries.post(ids)
+
+    def invoices_changed_since(
+        self, moment: datetime, overlap: timedelta
+    ) -> Iterator[list[Raw | Broken]]:
+        """Yield pages of invoices and credit memos to customers that changed, oldest first."""
+        yield from self.invoices.changed_since(moment, overlap)
 
 
 def _line(line: Payload) -> Payload:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from sync_assets.domain.findings import FINDINGS, Finding
+
 
 class Finder(StrEnum):
     """Which step finds it, and closes it when it does not find it again."""
@@ -138,7 +140,22 @@ def _of_file(ends: str) -> Kind:
     )
 
 
+def _of_money(finding: Finding) -> Kind:
+    """Worked out anew by every run of the settlements; it stops nothing else."""
+    return Kind(
+        finding.owner_role,
+        Finder.PLANNING,
+        finding.ends,
+        due_after=finding.due_after,
+        subject_kind="settlement",
+        blocks=False,
+        can_release=finding.can_release,
+        proof=Proof.LOOKED_AGAIN,
+    )
+
+
 KINDS: dict[str, Kind] = {
+    **{code: _of_money(finding) for code, finding in FINDINGS.items()},
     "system.unreadable": Kind(
         "engineer",
         Finder.READING,

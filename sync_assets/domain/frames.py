@@ -5,7 +5,6 @@ Pandera check and the column texts shown in the Dagster UI.
 """
 
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import pandas as pd
@@ -19,6 +18,8 @@ DISTANT_PAST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Money = Annotated[pd.ArrowDtype, DECIMAL]
 Instant = Annotated[pd.DatetimeTZDtype, "us", "UTC"]
+#: A calendar day, for columns that end in `_on`.
+Day = Annotated[pd.ArrowDtype, pyarrow.date32()]
 
 
 class Table(pa.DataFrameModel):
@@ -50,11 +51,11 @@ class Table(pa.DataFrameModel):
 
 def _series(values: list[Any], dtype: Any) -> pd.Series:
     if isinstance(dtype, pd.ArrowDtype):
-        return pd.Series(pd.arrays.ArrowExtensionArray(_decimals(values)))
+        return pd.Series(pd.arrays.ArrowExtensionArray(_exact(values, dtype.pyarrow_dtype)))
     series: pd.Series = pd.Series(values, dtype=dtype)
     return series
 
 
-def _decimals(values: list[Decimal | None]) -> pyarrow.Array:
-    """Exact or an error: a float, or more than six digits behind the point, is refused."""
-    return pyarrow.array(values, type=DECIMAL)
+def _exact(values: list[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+    """Exact or an error: a float, or more than six digits behind the point, is no amount."""
+    return pyarrow.array(values, type=kind)

@@ -114,6 +114,13 @@ PROVIDERS: Mapping[str, Callable[[Payload], list[SeenVerdict]]] = {
 }
 
 
+#: First words of the topics that may be about refunds, by the scheme of the endpoint.
+TOPICS: Mapping[str, tuple[str, ...]] = {
+    "stripe": ("refund", "charge"),
+    "adyen": ("REFUND", "REFUND_FAILED", "REFUNDED_REVERSED", "CANCEL_OR_REFUND"),
+}
+
+
 def _unread(part: str, message: str) -> Rejected:
     return Rejected([Problem("thing.malformed", part, message)])
 

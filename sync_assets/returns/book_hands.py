@@ -6,7 +6,7 @@ repeated run end in the same place.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from types import ModuleType
@@ -15,8 +15,7 @@ from typing import Any
 from resources.errors import RemoteError, UnknownOutcome
 from resources.store.engine import connected
 from resources.store.frames import read_rows
-from resources.systems.roles import Erp, References
-from resources.wiring import Systems
+from sync_assets.books import Books
 from sync_assets.domain.crediting import CreditReversal
 from sync_assets.domain.money import digits_of, rounded
 from sync_assets.domain.orders import Problem, Rejected
@@ -41,45 +40,6 @@ def _set_aside(outcome: Outcome, code: str = "book") -> Iterator[None]:
     except Rejected as refusal:
         first = refusal.problems[0]
         outcome.problem = replace(first, code=f"{code}.{first.code.partition('.')[2]}")
-
-
-@dataclass
-class Books:
-    """One ERP, as all three hands need it."""
-
-    systems: Systems
-    kind: str
-    erp: str
-    client: Erp
-    _references: References | None = field(default=None, init=False)
-
-    @property
-    def references(self) -> References:
-        """The ERP's master data by name, read once a run."""
-        if self._references is None:
-            self._references = self.client.references()
-        return self._references
-
-    def is_there(self) -> bool:
-        """Whether the ERP answers at all."""
-        try:
-            self.client.ping()
-        except RemoteError:
-            return False
-        return True
-
-    def unwanted(self, table: str, keys: Iterable[str]) -> set[str]:
-        """Those that the plan no longer wants; a plan is newer than a leased write."""
-        asked = set(keys)
-        with connected(self.systems.engine) as connection:
-            rows = read_rows(
-                connection,
-                f"select key from plan.{self.kind}__{table} "  # noqa: S608
-                "where system = :erp and key = any(:keys) and action = 'create'",
-                erp=self.erp,
-                keys=sorted(asked),
-            )
-        return asked - {row["key"] for row in rows}
 
 
 # ---------------------------------------------------------------- credit memos

@@ -58,7 +58,7 @@ def each_batch(
     systems: Systems,
     source: str,
     endpoint: str,
-    kinds: tuple[str, ...],
+    kinds: Kinds,
     run_id: str | None,
     work: Callable[[Deliveries], None],
 ) -> None:
@@ -77,7 +77,7 @@ def each_batch(
                 worker=worker,
                 now=now,
                 limit=TAKEN,
-                kinds=Kinds(kinds),
+                kinds=kinds,
             )
             ids = [one for found in hints.values() for one in found]
             if not ids:
@@ -99,7 +99,7 @@ def read(systems: Systems, endpoint: str, run_id: str | None) -> Tally:
         systems,
         SCHEME,
         endpoint,
-        ("return",),
+        Kinds(("return",)),
         run_id,
         lambda batch: _keep(systems, batch, run_id, total),
     )

@@ -6,9 +6,10 @@ A system that fails does not stop the others; how a batch is sent is said by the
 from collections.abc import Callable
 
 from resources.wiring import Systems
+from sync_assets.books import Books
 from sync_assets.intents import Thing
 from sync_assets.returns import planning
-from sync_assets.returns.book_hands import Books, MemoHand, RestockHand, ReversalHand
+from sync_assets.returns.book_hands import MemoHand, RestockHand, ReversalHand
 from sync_assets.returns.shop_hands import ExchangeHand, RefundHand, ShopHand
 from sync_assets.writing import Manners, Sent, send
 

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, text
 from resources.store import exceptions, inbox
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
+from resources.store.inbox import Kinds
 from resources.wiring import Systems
 from sync_assets.domain.orders import Problem, Rejected, Row
 from sync_assets.domain.returns import SeenVerdict
-from sync_assets.mappers.refund_verdicts import PROVIDERS
+from sync_assets.mappers.refund_verdicts import PROVIDERS, TOPICS
 from sync_assets.mapping import parsed
 from sync_assets.reading import Tally
 from sync_assets.returns.requests import Deliveries, each_batch
@@ -25,11 +26,6 @@ from sync_assets.returns.settling import LOCK
 from sync_assets.trouble import exceptional
 
 UNMATCHED = "refund.verdict_unmatched"
-#: First words of the topics that may be about refunds, by the scheme of the endpoint.
-KINDS: dict[str, tuple[str, ...]] = {
-    "stripe": ("refund", "charge"),
-    "adyen": ("REFUND", "REFUND_FAILED", "REFUNDED_REVERSED", "CANCEL_OR_REFUND"),
-}
 #: A provider may be faster than the shop: the refund is read soon.
 GRACE = timedelta(hours=1)
 
@@ -50,11 +46,18 @@ def read(systems: Systems, endpoint: str, run_id: str | None) -> Tally:
         systems,
         scheme,
         endpoint,
-        KINDS[scheme],
+        Kinds(TOPICS[scheme]),
         run_id,
         lambda batch: _keep(systems, batch, scheme, total),
     )
+    # Notices of payments and payouts are copied by the settlements, whoever ends them.
+    each_batch(systems, scheme, endpoint, Kinds(TOPICS[scheme], False), run_id, _end)
     return total
+
+
+def _end(batch: Deliveries) -> None:
+    for row in batch.rows:
+        batch.settle(row, "says nothing of a refund")
 
 
 def _keep(systems: Systems, batch: Deliveries, scheme: str, total: Tally) -> None:

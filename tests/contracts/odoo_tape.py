@@ -15,7 +15,7 @@ from resources.systems.odoo import Odoo
 from sync_assets.domain.sales import Address, Party, SalesLine, SalesOrder
 
 D = Decimal
-#: What is read with items; nothing of it is there unless a test plays it.
+#: What is read with items and references; nothing of it is there unless a test plays it.
 BESIDE_ITEMS = (
     "product.template",
     "product.template.attribute.value",
@@ -23,6 +23,8 @@ BESIDE_ITEMS = (
     "product.pricelist.item",
     "product.category",
     "account.tax",
+    "account.journal",
+    "account.account",
     "ir.attachment",
 )
 Answer = dict[str, Any] | httpx.Response | Exception

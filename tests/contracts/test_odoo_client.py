@@ -211,6 +211,12 @@ def test_references_are_ids_by_name_and_ambiguous_names_need_their_company() -> 
         "search_read",
         said([{"id": 24, "code": "IL", "country_id": [233, "United States"]}]),
     )
+    journals = [{"id": 3, "code": "MISC", "company_id": acme}]
+    journals.append({"id": 9, "code": "MISC", "company_id": other})
+    tape.play("account.journal", "search_read", said(journals))
+    # The same account has a code of its own in each company, and in some none.
+    shared = [{"id": 45, "code": "101401"}, {"id": 46, "code": False}]
+    tape.play("account.account", "search_read", said(shared), said([{"id": 45, "code": "1200"}]))
     assert odoo(tape).references() == {
         "company": {"Acme": 1, "Other": 2},
         "company_currency": {"Acme": 1, "Other": 2},
@@ -222,7 +228,11 @@ def test_references_are_ids_by_name_and_ambiguous_names_need_their_company() -> 
         "currency": {"USD": 1},
         "country": {"US": 233},
         "state": {"US/IL": 24},
+        "journal": {"Acme/MISC": 3, "Other/MISC": 9},
+        "account": {"Acme/101401": 45, "Other/1200": 45},
     }
+    asked = tape.of("account.account", "search_read")
+    assert [call.options["context"]["allowed_company_ids"] for call in asked] == [[1], [2]]
 
 
 def test_items_are_paged_by_id_with_archived_ones() -> None:

@@ -386,13 +386,15 @@ def test_a_name_two_things_have_is_left_out() -> None:
         tape.play(f"model.{model}.search_read", said([]))
     for model in ("account.invoice.payment_term", "country.country"):
         tape.play(f"model.{model}.search_read", said([]))
+    for model in ("account.journal", "account.account"):
+        tape.play(f"model.{model}.search_read", said([]))
     houses = [{"id": 1, "code": "EU1"}, {"id": 2, "code": "EU1"}, {"id": 3, "code": "US1"}]
     tape.play("model.stock.location.search_read", said([*houses, {"id": 4, "code": None}]))
     rows = [
         {"id": 1, "name": "VAT", "company.": {"id": 1, "rec_name": "Acme"}},
         {"id": 2, "name": "VAT", "company.": {"id": 2, "rec_name": "Other"}},
     ]
-    tape.play("model.account.tax.search_read", said(rows), said(rows))
+    tape.play("model.account.tax.search_read", said(rows))
     found = erp(tape).references()
     assert found["warehouse"] == {"US1": 3}
     assert found["tax"] == {"Acme/VAT": 1, "Other/VAT": 2}

@@ -17,6 +17,7 @@ COMPARED: dict[str, Callable[[Any, Any], bool]] = {
     ">": lambda value, wanted: value is not None and value > wanted,
     ">=": lambda value, wanted: value is not None and value >= wanted,
     "<": lambda value, wanted: value is not None and value < wanted,
+    "<=": lambda value, wanted: value is not None and value <= wanted,
     "like": lambda value, wanted: str(value or "").startswith(wanted.rstrip("%")),
     "child_of": lambda value, wanted: value in wanted,
 }

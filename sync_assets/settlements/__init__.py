@@ -1,0 +1,1 @@
+"""The subject settlements: from payments and payouts to the books."""
