@@ -103,7 +103,10 @@ def _check(
     find: Callable[[Connection], Rows],
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
 ) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=core_key(table), name=name, description=says)
+    #: Not before the run has matched and judged: until then what it has read has no reason yet.
+    after = [core_key("open_items")] if table != "open_items" else []
+
+    @dg.asset_check(asset=core_key(table), name=name, description=says, additional_deps=after)
     def check(systems: SystemsParam) -> dg.AssetCheckResult:
         with connected(systems.engine) as connection:
             rows = find(connection)

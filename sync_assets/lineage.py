@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow
 
 from sync_assets.domain.frames import Table
 
@@ -26,13 +27,14 @@ RAW_COLUMNS = {
 
 
 #: How a column of ours is stored, by the kind of its type.
+DAY = pd.ArrowDtype(pyarrow.date32())
 STORED = {"M": "timestamptz", "b": "boolean", "i": "bigint", "O": "text", "T": "text"}
 
 
 def stored_type(column: Any) -> str:
     """The Postgres type of a declared column."""
     if isinstance(column.dtype.type, pd.ArrowDtype):
-        return "numeric(20,6)"
+        return "date" if column.dtype.type == DAY else "numeric(20,6)"
     if str(column.dtype) == "object":
         return "jsonb"
     return STORED.get(getattr(column.dtype.type, "kind", "O"), "text")

@@ -21,8 +21,9 @@ from resources.sandbox.shop_order import (
 
 Doc = dict[str, Any]
 
-CARD = ("stripe", "Card")
-#: How an order is paid that is not paid by card yet.
+#: How orders of each store are paid; it is also what their refunds go back by.
+PAID = {"us": ("stripe", "Card"), "uk": ("paypal", "PayPal"), "eu": ("adyen", "Card")}
+#: How an order is paid that is not paid yet.
 UNPAID = {"on-hold": ("bacs", "Bank transfer"), "pending": ("", ""), "failed": ("", "")}
 
 
@@ -73,8 +74,8 @@ class Checkout:
 
     def order(self, order: ShopOrder, customer: int) -> Doc:
         """Write the order for `place`; its tax is said line by line."""
-        billing = address(order.person)
-        method, title = UNPAID.get(order.status, CARD)
+        billing, paid = address(order.person), PAID[self.store.name]
+        method, title = UNPAID.get(order.status, paid)
         return {
             "status": order.status,
             "currency": order.currency,
@@ -84,7 +85,7 @@ class Checkout:
             "shipping": billing,
             "payment_method": method,
             "payment_method_title": title,
-            "transaction_id": order.source.replace(":", "-") if method == CARD[0] else "",
+            "transaction_id": order.source.replace(":", "-") if method == paid[0] else "",
             "line_items": [self._line(line, order.tax) for line in order.lines],
             "shipping_lines": [
                 {"method_title": charge.name, **self._charge(charge, order.tax)}

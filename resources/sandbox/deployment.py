@@ -5,8 +5,11 @@ nothing here knows how.
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from resources.sandbox import settlement_terms
+from resources.sandbox.settlement_terms import ADYEN, PAYPAL, STRIPE, Contract
 from resources.sandbox.shop_order import STORES
 
 Data = dict[str, Any]
@@ -14,6 +17,30 @@ Data = dict[str, Any]
 #: What the stand-ins let in.
 SHOP_KEYS = ("ck_test", "cs_test")
 ERP_KEY = "key"
+#: Providers that settle what the stores sell, with the rest of what settings want of their kind;
+#: nobody is asked over a network, so the keys are empty words.
+PROVIDERS: Mapping[str, Data] = {
+    STRIPE: {"kind": "stripe", "key": "none"},
+    PAYPAL: {"kind": "paypal", "client_id": "none", "secret": "none"},
+    ADYEN: {"kind": "adyen"},
+}
+#: Accounts of every company of the stand-in ERP: kind of account, code there, name there.
+ACCOUNTS = (
+    ("bank", "1000", "Bank"),
+    ("receivable", "1200", "Customers"),
+    ("clearing", "1310", "Paid by customers, not settled yet"),
+    ("balance", "1320", "Held by payment providers"),
+    ("transit", "1330", "Paid out, not in the bank yet"),
+    ("reserve", "1340", "Reserves of payment providers"),
+    ("conversion", "1390", "Currency conversion"),
+    ("fee_tax", "1410", "Tax on fees"),
+    ("fees", "6400", "Fees of payment providers"),
+    ("chargebacks", "6500", "Chargebacks"),
+    ("adjustments", "6900", "Adjustments of payment providers"),
+    ("write_off", "6950", "Written off"),
+    ("fx", "6980", "Gain and loss of exchange"),
+    ("rounding", "6990", "Rounding"),
+)
 
 
 def store(
@@ -112,6 +139,88 @@ def catalog_policy() -> str:
     return json.dumps(
         {"version": 1, "defaults": {"creates_missing": False}, "stores": stores}, indent=2
     )
+
+
+def money(folder: Path) -> Data:
+    """Describe the stores' providers and the banks they pay to; files are dropped below `folder`.
+
+    Whatever a store sells is paid by its one provider: `*` stands for methods without a name.
+    """
+    providers = {name: settlement_terms.PROVIDERS[name] for name in PROVIDERS}
+    return {
+        "providers": {
+            name: {
+                **PROVIDERS[name],
+                "asks": False,
+                "payment_methods": [one.method, "*"],
+                "stores": [one.store],
+                "bank": one.bank,
+                "inbox": str(folder / name),
+            }
+            for name, one in providers.items()
+        },
+        "banks": {one.bank: _bank(one.bank, folder) for one in providers.values()},
+    }
+
+
+def _bank(name: str, folder: Path) -> Data:
+    one = settlement_terms.BANKS[name]
+    return {
+        "kind": one.kind,
+        "inbox": str(folder / name),
+        "currency": one.currency,
+        "company": one.company,
+        # A CSV does not say whose it is.
+        **({"iban": one.iban} if one.kind == "camt053" else {}),
+    }
+
+
+def settlements_policy() -> str:
+    """What the invented providers may cost, and how it is booked; the ERP books sales itself."""
+    providers = {name: settlement_terms.PROVIDERS[name] for name in PROVIDERS}
+    said = {
+        "version": 1,
+        "providers": {
+            name: {
+                "settles_within_days": 30,
+                "bank_within_days": 7,
+                "tolerance": {one.currency: "0.05"},
+                "fees": _fees(name),
+                "agreed_fees": list(settlement_terms.AGREED_FEES[name]),
+                "bank_names": [f"*{one.counterparty.lower()}*"],
+            }
+            for name, one in providers.items()
+        },
+        "companies": {
+            one.company: {
+                "currency": one.currency,
+                "timezone": one.timezone,
+                "sales": "erp",
+                "journals": {"default": "MISC"},
+                "accounts": {kind: code for kind, code, _ in ACCOUNTS},
+            }
+            for one in STORES.values()
+        },
+    }
+    return json.dumps(said, indent=2)
+
+
+def _fees(provider: str) -> list[Data]:
+    """The contracts of a provider as rules; amounts as text, so that they stay exact."""
+    return [
+        rule for one in settlement_terms.CONTRACTS if one.provider == provider for rule in _of(one)
+    ]
+
+
+def _of(one: Contract) -> list[Data]:
+    span = {"currency": one.currency, "since": f"{one.since}"}
+    if one.until:
+        span["until"] = f"{one.until}"
+    rules: list[Data] = [{**span, "percent": f"{one.percent}", "fixed": f"{one.fixed}"}]
+    for kind in ("refund", "chargeback"):
+        if fixed := one.fee(kind, settlement_terms.ZERO):
+            rules.append({**span, "kinds": [kind], "fixed": f"{fixed}"})
+    return rules
 
 
 def as_toml(data: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from resources.sandbox.checkout import Checkout, address
+from resources.sandbox.checkout import UNPAID, Checkout, address
+from resources.sandbox.deployment import ACCOUNTS
 from resources.sandbox.faults import StandIn
 from resources.sandbox.odoo import OdooStandIn
 from resources.sandbox.shop_order import STORES, Defect, ShopOrder, Store, cents
@@ -162,6 +163,8 @@ def _erp(items: dict[str, Item], now: Now, version: int, stock: int) -> OdooStan
             price_include=store.prices_include_tax,
         )
         erp.add_warehouse(store.company, store.warehouse)
+        for _, code, name in ACCOUNTS:
+            erp.add_account(store.company, code, name)
     erp.add_products(
         (sku, item.name, item.price, dict.fromkeys(item.warehouses, stock))
         for sku, item in items.items()
@@ -216,7 +219,7 @@ class _Counter:
         whole = Decimal()
         for refund in order.refunds:
             amount, told = self.checkout.refund(refund, order.tax, line_ids)
-            self.shop.refund(order_id, **told)
+            self.shop.refund(order_id, by_gateway=order.status not in UNPAID, **told)
             whole += amount
         return whole
 

@@ -40,7 +40,9 @@ FINDINGS: dict[str, Finding] = {
     "settlement.wrong_provider": Finding("is expected from another account", _MATCHED),
     "settlement.doubled": Finding("settles again what another line settled", _MATCHED),
     "settlement.wrong_sign": Finding("has the sign of its opposite", _MATCHED),
-    "settlement.before_order": Finding("was settled before the order was placed", _MATCHED),
+    "settlement.before_order": Finding(
+        "was settled before the order was placed", "its match is ended, or a person accepts it"
+    ),
     "settlement.type_unknown": Finding("is of a type nobody told us of", _MATCHED, ENGINEER),
     "settlement.adjustment": Finding("is an adjustment nobody explained", _MATCHED),
     "settlement.conflict": Finding(
@@ -63,7 +65,8 @@ FINDINGS: dict[str, Finding] = {
     "settlement.chargeback_doubled": Finding("takes a disputed payment twice", _MATCHED),
     "settlement.chargeback_over": Finding("takes more than was captured", _MATCHED),
     "settlement.chargeback_refunded": Finding(
-        "takes money that was refunded already: it is lost twice", _MATCHED
+        "takes money that was refunded already: it is lost twice",
+        "the chargeback is reversed or the refund comes back, or a person accepts it",
     ),
     "settlement.reversal_unknown": Finding("gives back a chargeback that was never taken", _LATER),
     "settlement.reversal_differs": Finding("gives back another amount than was taken", _LATER),

@@ -3,10 +3,12 @@ several, small differences, and amounts within a window of days. Pure and determ
 
 The search is bounded: at most `MOST_ITEMS` things of a group and `MOST_TRIES` combinations are
 looked at, smaller combinations first, older things first; what is beyond stays open for a person.
-Exact pairs are found in the database before.
+An amount that more than `MOST_ALIKE` payments have within the window tells nothing. Exact pairs are
+found in the database before.
 """
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +17,9 @@ from itertools import combinations
 
 MOST_ITEMS = 24
 MOST_TRIES = 20_000
+#: Combinations looked at for all lines and payments of one reference together.
+MOST_TRIES_OF_FAMILY = 10 * MOST_TRIES
+MOST_ALIKE = 200
 NOTHING = Decimal(0)
 
 
@@ -90,7 +95,8 @@ def _by_keys(actual: list[Item], expected: list[Item], allowed: Allowed) -> Iter
 def _by_words(actual: list[Item], expected: list[Item], allowed: Allowed) -> Iterator[Pair]:
     """What names an order in its text; where it has a key of its own, that one counted before."""
     for lines, payments in _families(actual, expected, lambda one: one.words or one.keys):
-        yield from _of_family(lines, payments, allowed, "text")
+        if any(one.words for one in lines):  # else its keys were tried before
+            yield from _of_family(lines, payments, allowed, "text")
 
 
 def _families(
@@ -140,37 +146,62 @@ def _of_family(
 
 def _parts(lines: list[Item], payments: list[Item], rule: str) -> Iterator[Pair]:
     """Equal amounts one to one; then one line as the sum of several payments, and the reverse."""
-    rest, others = list(lines), list(payments)
+    twins: dict[Decimal, deque[Item]] = defaultdict(deque)
+    for payment in payments:
+        twins[payment.amount].append(payment)
+    rest: list[Item] = []
     for line in lines:
-        twin = next((one for one in others if one.amount == line.amount), None)
-        if twin is not None:
-            rest.remove(line)
-            others.remove(twin)
-            yield _pair([line], [twin], rule)
+        if twins[line.amount]:
+            yield _pair([line], [twins[line.amount].popleft()], rule)
+        else:
+            rest.append(line)
+    left = {one.ref for alike in twins.values() for one in alike}
+    others = [one for one in payments if one.ref in left]
+    budget = Budget(MOST_TRIES_OF_FAMILY)
     for line in list(rest):
-        several = subset(others, line.amount)
+        several = subset(others, line.amount, budget)
         if several:
             rest.remove(line)
             others = [one for one in others if one not in several]
             yield _pair([line], several, rule)
-    for payment in list(others):
-        several = subset(rest, payment.amount)
+    for payment in others:
+        several = subset(rest, payment.amount, budget)
         if several:
             rest = [one for one in rest if one not in several]
             yield _pair(several, [payment], rule)
 
 
-def subset(items: Sequence[Item], wanted: Decimal) -> list[Item]:
+@dataclass
+class Budget:
+    """How many combinations may still be looked at."""
+
+    left: int = MOST_TRIES
+
+
+def subset(items: Sequence[Item], wanted: Decimal, budget: Budget | None = None) -> list[Item]:
     """The fewest items that come to an amount, the oldest first; none where the search ends."""
-    looked_at, tries = list(items)[:MOST_ITEMS], 0
+    shared = budget or Budget()
+    stop_at = max(shared.left - MOST_TRIES, 0)
+    if shared.left == 0:
+        return []
+    looked_at = _of_use(items, wanted)[:MOST_ITEMS]
     for size in range(2, len(looked_at) + 1):
         for some in combinations(looked_at, size):
-            tries += 1
-            if tries > MOST_TRIES:
+            if shared.left == stop_at:
                 return []
+            shared.left -= 1
             if sum((one.amount for one in some), NOTHING) == wanted:
                 return list(some)
     return []
+
+
+def _of_use(items: Sequence[Item], wanted: Decimal) -> list[Item]:
+    """Without what is too large by itself; nothing where all of it together is too small."""
+    sign = 1 if wanted >= 0 else -1
+    if any(one.amount * sign < 0 for one in items):
+        return list(items)
+    small = [one for one in items if abs(one.amount) <= abs(wanted)]
+    return small if abs(sum((one.amount for one in small), NOTHING)) >= abs(wanted) else []
 
 
 def _pair(lines: Sequence[Item], payments: Sequence[Item], rule: str) -> Pair:
@@ -184,9 +215,9 @@ def _pair(lines: Sequence[Item], payments: Sequence[Item], rule: str) -> Pair:
         "tolerance": "share a reference and differ by no more than the policy allows",
         "amount": "have the same amount within the window, and nothing else has",
     }
-    said = f"{shape}: they {words[rule]} ({actual} and {expected} {currency})"
+    said = f"{shape}: they {words[rule]} ({_plain(actual)} and {_plain(expected)} {currency})"
     if actual != expected:
-        said += f", difference {actual - expected}"
+        said += f", difference {_plain(actual - expected)}"
     return Pair(
         tuple(one.ref for one in lines),
         tuple(one.ref for one in payments),
@@ -194,6 +225,11 @@ def _pair(lines: Sequence[Item], payments: Sequence[Item], rule: str) -> Pair:
         said,
         actual - expected,
     )
+
+
+def _plain(amount: Decimal) -> str:
+    """Without the zeros that the database puts behind it."""
+    return f"{amount.normalize():f}"
 
 
 def _count(items: Sequence[Item], word: str) -> str:
@@ -207,28 +243,55 @@ def _by_amount(actual: list[Item], expected: list[Item], allowed: Allowed) -> It
     """The only line and the only payment of an amount within the window; a line that names an order
     belongs to that one, seen or not."""
     nameless = [one for one in actual if not (one.is_named or one.keys)]
-    by_group: dict[tuple[str, ...], list[Item]] = defaultdict(list)
+    shelves: dict[tuple[str, ...], Shelf] = defaultdict(Shelf)
     for one in expected:
-        by_group[one.group].append(one)
-    mine = {one.ref: _near(one, by_group.get(one.group, []), allowed) for one in nameless}
+        shelves[one.group].put(one)
+    mine = {one.ref: shelves[one.group].near(one, allowed) for one in nameless}
     wanted_by: dict[str, int] = defaultdict(int)
     for found in mine.values():
         for one in found:
             wanted_by[one.ref] += 1
     for line in nameless:
-        found = mine[line.ref]
-        if len(found) == 1 and wanted_by[found[0].ref] == 1:
+        found, crowded = mine[line.ref], shelves[line.group].crowded
+        if len(found) == 1 and wanted_by[found[0].ref] == 1 and found[0].amount not in crowded:
             yield _pair([line], found, "amount")
 
 
-def _near(line: Item, payments: list[Item], allowed: Allowed) -> list[Item]:
-    """Payments of that very amount within the window; else those within the tolerance."""
-    slack = allowed.tolerance.get(line.group[-1], NOTHING)
-    close = [
-        one
-        for one in payments
-        if abs(one.at - line.at) <= allowed.window
-        and abs(one.amount - line.amount) <= slack
-        and not (one.has_id and line.has_id)
-    ]
-    return [one for one in close if one.amount == line.amount] or close
+class Shelf:
+    """Payments of one group by amount, each amount's in the order of time."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.by_amount: dict[Decimal, list[Item]] = defaultdict(list)
+        #: Amounts of which a line saw more than it may look at: nobody gets one of them.
+        self.crowded: set[Decimal] = set()
+        self._amounts: list[Decimal] = []
+
+    def put(self, one: Item) -> None:
+        """Add a payment; they come in the order of time."""
+        self.by_amount[one.amount].append(one)
+
+    def near(self, line: Item, allowed: Allowed) -> list[Item]:
+        """Payments of that very amount within the window; else those within the tolerance."""
+        exact = self._within(line, line.amount, allowed.window)
+        slack = allowed.tolerance.get(line.group[-1], NOTHING)
+        if exact or not slack:
+            return exact
+        if len(self._amounts) != len(self.by_amount):
+            self._amounts = sorted(self.by_amount)
+        low = bisect_left(self._amounts, line.amount - slack)
+        high = bisect_right(self._amounts, line.amount + slack)
+        return [
+            one
+            for amount in self._amounts[low:high]
+            for one in self._within(line, amount, allowed.window)
+        ]
+
+    def _within(self, line: Item, amount: Decimal, window: timedelta) -> list[Item]:
+        alike = self.by_amount.get(amount, [])
+        low = bisect_left(alike, line.at - window, key=lambda one: one.at)
+        high = bisect_right(alike, line.at + window, key=lambda one: one.at)
+        if high - low > MOST_ALIKE:
+            self.crowded.add(amount)
+            high = low + MOST_ALIKE
+        return [one for one in alike[low:high] if not (one.has_id and line.has_id)]

@@ -4,7 +4,7 @@
 The file is data; this module says what may stand in it and answers what it says of one case.
 """
 
-import fnmatch
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pydantic
 
 from sync_assets.domain.payments import SettledKind
-from sync_assets.domain.policy import NAME, Part
+from sync_assets.domain.policy import NAME, Part, sku_pattern
 
 CURRENCY = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{3}$")]
 AMOUNT = Annotated[Decimal, pydantic.Field(ge=0, max_digits=18, decimal_places=4)]
@@ -115,7 +115,7 @@ class CompanyBooks(Part):
     def _zone_is_known(cls, said: str) -> str:
         try:
             ZoneInfo(said)
-        except (ValueError, OSError) as fault:
+        except (KeyError, ValueError, OSError) as fault:
             raise ValueError(f"{said!r} is no time zone") from fault
         return said
 
@@ -170,7 +170,8 @@ class SettlementPolicy(Part):
 
 def is_like(patterns: tuple[str, ...], words: str) -> bool:
     """Whether words fit one of the patterns, letter case aside."""
-    return any(fnmatch.fnmatch(words.casefold(), one.casefold()) for one in patterns)
+    plain = words.casefold()
+    return any(re.fullmatch(sku_pattern(one.casefold()), plain, re.DOTALL) for one in patterns)
 
 
 #: Without a file everything is matched and compared, and nothing is booked.

@@ -14,6 +14,7 @@ from resources.store.postgres import DatabaseUnavailable
 from resources.wiring import Systems, utc_now
 from sync_assets.ops import (
     alerts_commands,
+    books_commands,
     catalog_commands,
     drift_commands,
     exceptions_commands,
@@ -22,9 +23,11 @@ from sync_assets.ops import (
     progress,
     purge_commands,
     receiver_commands,
+    reconcile_commands,
     replay_commands,
     returns_commands,
     services_commands,
+    settlements_commands,
     status_commands,
     stock_commands,
     systems_commands,
@@ -45,6 +48,8 @@ app = typer.Typer(
 )
 app.add_typer(exceptions_commands.app, name="exceptions")
 app.add_typer(alerts_commands.app, name="alerts")
+app.add_typer(settlements_commands.app, name="settlements")
+app.add_typer(books_commands.app, name="books")
 app.add_typer(catalog_commands.app, name="catalog")
 app.add_typer(fulfilment_commands.app, name="fulfilments")
 app.add_typer(returns_commands.app, name="returns")
@@ -54,6 +59,7 @@ app.add_typer(stock_commands.app)
 app.add_typer(drift_commands.app)
 app.add_typer(purge_commands.app)
 app.add_typer(receiver_commands.app)
+app.add_typer(reconcile_commands.app)
 app.add_typer(replay_commands.app)
 app.add_typer(services_commands.app)
 app.add_typer(systems_commands.app)
@@ -131,7 +137,7 @@ def doctor(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the configuration, both databases, every store and every ERP; one line each."""
+    """Check the configuration, both databases, every store, ERP, provider and bank; a line each."""
     found: list[dict[str, Any]] = []
     with clearly():
         config = settings.load()
@@ -171,18 +177,43 @@ def _finding(what: str, trouble: str | None, told: str) -> dict[str, Any]:
 
 
 def _systems(systems: Systems) -> list[dict[str, Any]]:
+    from sync_assets.settlements.reading import is_asked
+
+    config = systems.settings
+    called: list[tuple[str, Any]] = [
+        *((f"store {name}", systems.shop(name)) for name in config.stores),
+        *((f"erp {name}", systems.erp(name)) for name in config.erps),
+        *(
+            (f"provider {name}", systems.provider(name))
+            for name, one in config.providers.items()
+            if is_asked(one)
+        ),
+    ]
+    found = [_pinged(what, opened) for what, opened in called]
+    return [*found, *_inboxes(config)]
+
+
+def _pinged(what: str, opened: Any) -> dict[str, Any]:
     from resources.errors import RemoteError
 
-    found = []
-    for kind, names in (("store", systems.settings.stores), ("erp", systems.settings.erps)):
-        for name in names:
-            opened: Any = systems.shop(name) if kind == "store" else systems.erp(name)
-            try:
-                with opened as client:
-                    found.append(_finding(f"{kind} {name}", None, str(client.ping())))
-            except RemoteError as fault:
-                found.append(_finding(f"{kind} {name}", str(fault), ""))
-    return found
+    try:
+        with opened as client:
+            return _finding(what, None, str(client.ping()))
+    except RemoteError as fault:
+        return _finding(what, str(fault), "")
+
+
+def _inboxes(config: settings.Settings) -> list[dict[str, Any]]:
+    """Folders that providers and banks drop files into."""
+    named = [
+        *((f"files of provider {name}", one.inbox) for name, one in config.providers.items()),
+        *((f"files of bank {name}", one.inbox) for name, one in config.banks.items()),
+    ]
+    return [
+        _finding(what, None if path.is_dir() else f"there is no folder {path}", str(path))
+        for what, path in named
+        if path is not None
+    ]
 
 
 def _tell_doctor(value: dict[str, Any]) -> None:

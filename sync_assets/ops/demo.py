@@ -12,6 +12,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from checks.agreement import erp_agreement, shop_agreement
 from resources import settings
 from resources.sandbox import deployment
@@ -21,7 +23,17 @@ from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
 from sync_assets import jobs
 from sync_assets.domain.exception_kinds import MAPPING_CODES
-from sync_assets.ops import demo_goods, demo_parcels, host, live, progress, rehearsal, report, runs
+from sync_assets.ops import (
+    demo_goods,
+    demo_money,
+    demo_parcels,
+    host,
+    live,
+    progress,
+    rehearsal,
+    report,
+    runs,
+)
 from sync_assets.ops.console import err, out, table
 from sync_assets.ops.tryton_server import PgPlace, TrytonFailed, prepare, running
 
@@ -75,9 +87,12 @@ def run(wanted: Wanted) -> dict[str, Any]:
         carried = time.monotonic() - began
         ran += demo_goods.carry(defs, instance, systems, say)
         ran += demo_parcels.carry(defs, instance, systems, world["urls"], say)
+        settled, money = demo_money.carry(defs, instance, systems, say)
+        ran += settled
         summary = summarise(systems, world, ran, carried, url)
         summary["stock"] = demo_goods.counted(systems)
         summary["parcels"] = report.plain(demo_parcels.counted(systems))
+        summary["money"] = report.plain(money)
         summary["seconds"] = round(time.monotonic() - began, 1)
         if not wanted.quiet and (wanted.stay or wanted.watch):
             tell(summary)
@@ -171,6 +186,7 @@ def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
         webhook_secrets=["env:DEMO_WEBHOOK_SECRET"],
         receiver={"port": port, "public_url": f"http://127.0.0.1:{port}"},
         store_options={"lag_seconds": 1},
+        **demo_money.described(path.parent, erp["name"]),
     )
     path.write_text(deployment.as_toml(data))
     demo_goods.write_policy(path.parent)
@@ -270,6 +286,7 @@ def in_step(summary: dict[str, Any]) -> bool:
         and not any(one["differ"] for one in summary["stock"])
         and all(one["refunded_total"] == one["credited_total"] for one in summary["parcels"])
         and all(one["shipped"] == one["customers_told"] for one in summary["parcels"])
+        and demo_money.in_step(summary["money"])
         and not (summary["doubled"] or summary["missing"] or summary["different"])
     )
 
@@ -292,6 +309,7 @@ def tell(summary: dict[str, Any]) -> None:
     table("Sums per currency: shops (core), and what the ERP says it holds", summary["sums"])
     table("Products and stock: what shops show, against what they may sell", summary["stock"])
     table("Deliveries told to shops, and refunds against credit memos", summary["parcels"])
+    _tell_money(summary["money"])
     if "file" in summary:
         told = [{"decision": k, "rows": v} for k, v in summary["file"]["decisions"].items()]
         table(f"Rows of the file: {summary['file']['rows']}", told)
@@ -302,13 +320,24 @@ def tell(summary: dict[str, Any]) -> None:
     verdict = "[green]In step:[/green] nothing lost, nothing twice, all sums and numbers match."
     out.print(verdict if good else "[red]Not in step; see above.[/red]")
     out.print("Look closer:")
-    for command in ("status", "exceptions list", f"trace {summary['example']}", "ui"):
+    more = [f"reconcile {summary['money']['example']}"] if summary["money"] else []
+    for command in ("status", "exceptions list", f"trace {summary['example']}", *more, "ui"):
         out.print(f"  {host.own_name()} {command} --demo")
 
 
 def _tell_counts(summary: dict[str, Any]) -> None:
     names = ("shop_orders", "core_orders", "accepted", "held", "erp_orders", "doubled", "missing")
     table("Orders", [{name: summary[name] for name in (*names, "seconds")}])
+
+
+def _tell_money(money: dict[str, Any]) -> None:
+    if not money:
+        return
+    title = "Payments: what providers settled, what reached the bank, what is in the books"
+    table(title, money["payments"])
+    table("Faults planted in report files and bank statements, and found", money["faults"])
+    for one in money["beside"]:
+        out.print(f"[red]Not planted, and found: {escape(one)}[/red]")
 
 
 def _linger(

@@ -3,45 +3,33 @@
 import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
 from rich.table import Table as Shown
-from sqlalchemy import Connection
 
 from resources.store.engine import connected
-from resources.wiring import Systems
 from sync_assets.domain.findings import FINDINGS
 from sync_assets.domain.orders import Row
-from sync_assets.domain.settlement_policy import NO_FILE, SettlementPolicy
 from sync_assets.domain.statements import (
     NO_STORE,
     RESIDUALS,
     WORDS,
     Line,
-    NoPeriod,
-    Period,
     Reconciliation,
     Sum,
-    period,
     store_words,
-    together,
     written,
 )
 from sync_assets.ops.console import NO, answer, clearly, fail, out, page
+from sync_assets.ops.reconcile_asking import asked_for, found_of, kept_at_of, nothing_of
 from sync_assets.ops.shell import AsJson, Demo, deployment_of
-from sync_assets.settlements import policy as policies
-from sync_assets.settlements import statement
-from sync_assets.settlements.steps import zone_of
 
 app = typer.Typer()
-UTC, NO_PROVIDER = "UTC", ""
 COLUMNS = (
     *("provider", "store", "period", "currency", "line", "label", "item_count", "amount"),
     *("open_count", "open_amount"),
@@ -77,11 +65,11 @@ def reconcile(
     what does not add up shows as unexplained.
     """
     with clearly(), deployment_of(demo) as systems, connected(systems.engine) as connection:
-        asked = _asked(systems, connection, words, provider, store)
-        found = _found(connection, asked, systems.now(), kept=kept)
-        kept_at = _kept_at(connection, asked) if kept else None
+        asked = asked_for(systems, connection, words, provider, store)
+        found = found_of(connection, asked, systems.now(), kept=kept)
+        kept_at = kept_at_of(connection, asked) if kept else None
         if not found:
-            fail(_nothing(connection, asked), NO)
+            fail(nothing_of(connection, asked), NO)
     _write(csv_file, html_file, found, systems.now())
     told = {
         "period": asked.period.name,
@@ -94,156 +82,6 @@ def reconcile(
     answer(told, as_json, lambda _: _tell(found, kept_at))
     if strict and any(one.is_open or one.residual for one in found):
         raise typer.Exit(NO)
-
-
-# ---------------------------------------------------------------- what is asked for
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person wants to see, and whose calendar holds."""
-
-    period: Period
-    providers: Mapping[str, str]
-    store: str | None
-    policy: SettlementPolicy
-    #: No provider and no store was named.
-    is_all: bool
-
-    @property
-    def times(self) -> list[statement.Asked]:
-        """The same as instants, by provider."""
-        return [
-            statement.Asked(
-                name,
-                self.period.name,
-                *self.period.bounds(zone),
-                settle_days=self.policy.rule(name).settles_within_days,
-            )
-            for name, zone in self.providers.items()
-        ]
-
-    @property
-    def items_too(self) -> list[statement.Asked]:
-        """With what belongs to no provider, as a gap in the bank's statements."""
-        if not self.is_all:
-            return self.times
-        bounds = self.period.bounds(UTC)
-        return [*self.times, statement.Asked(NO_PROVIDER, self.period.name, *bounds)]
-
-
-def _asked(
-    systems: Systems, connection: Connection, words: str, provider: str | None, store: str | None
-) -> Asked:
-    try:
-        wanted = period(words)
-    except NoPeriod as fault:
-        fail(str(fault))
-    known = sorted({*systems.settings.providers, *statement.providers(connection)})
-    if provider is not None and provider not in known:
-        fail(f"There is no provider {provider!r}; providers: {', '.join(known) or 'none'}.")
-    stores = sorted(systems.settings.stores)
-    if store is not None and store not in stores:
-        fail(f"There is no store {store!r}; stores: {', '.join(stores) or 'none'}.")
-    policy = policies.in_force(systems, connection) or NO_FILE
-    names = known if provider is None else [provider]
-    zones = {name: zone_of(systems.settings, policy, name) for name in names}
-    return Asked(wanted, zones, store, policy, provider is None and store is None)
-
-
-def _nothing(connection: Connection, asked: Asked) -> str:
-    """Why there is nothing to show, and for when there would be."""
-    known = []
-    for name, zone in asked.providers.items():
-        if times := statement.known_time(connection, name):
-            first, last = (f"{at.astimezone(ZoneInfo(zone)):%Y-%m}" for at in times)
-            known.append(f"{name} {first} to {last}")
-    where = f" in store {asked.store}" if asked.store else ""
-    there = f"known is: {', '.join(known)}" if known else "no settlement was read yet"
-    return f"Nothing was settled or expected in {asked.period.name}{where}; {there}."
-
-
-# ---------------------------------------------------------------- what is found
-
-
-def _found(
-    connection: Connection, asked: Asked, now: datetime, *, kept: bool
-) -> list[Reconciliation]:
-    lines = _lines(connection, asked, kept=kept)
-    waiting = _by_account(statement.expected(connection, asked.times, now), asked.store)
-    items = _with_currency(
-        _by_account(statement.open_items(connection, asked.items_too), asked.store), lines
-    )
-    return [
-        Reconciliation(
-            provider,
-            asked.period,
-            currency,
-            asked.providers.get(provider, UTC),
-            lines.get((provider, currency), {}),
-            waiting.get((provider, currency), ()),
-            items.get((provider, currency), ()),
-            asked.store,
-        )
-        for provider, currency in sorted({*lines, *waiting, *items})
-    ]
-
-
-Account = tuple[str, str]
-
-
-def _lines(
-    connection: Connection, asked: Asked, *, kept: bool
-) -> dict[Account, dict[str, dict[Line, Sum]]]:
-    """Statements by provider, currency and store."""
-    if kept:
-        found = statement.kept(connection, list(asked.providers), _kept_months(connection, asked))
-    else:
-        words = asked.policy.gift_cards.fee_words
-        found = statement.statements(connection, asked.times, words)
-    by_account: dict[Account, dict[str, list[dict[Line, Sum]]]] = defaultdict(dict)
-    for key, lines in found.items():
-        if asked.store in (None, key.store):
-            stores = by_account[key.provider, key.currency]
-            stores.setdefault(key.store, []).append(lines)
-    return {
-        account: {store: together(months) for store, months in sorted(stores.items())}
-        for account, stores in by_account.items()
-    }
-
-
-def _kept_months(connection: Connection, asked: Asked) -> list[str]:
-    months = asked.period.months
-    if months is None:
-        fail(f"{asked.period.name} is not made of whole months; leave out --kept.")
-    missing = sorted(set(months) - set(statement.kept_at(connection, months)))
-    if missing:
-        fail(f"{', '.join(missing)} was never kept; leave out --kept.")
-    return months
-
-
-def _kept_at(connection: Connection, asked: Asked) -> datetime:
-    """How old the oldest month is."""
-    return min(statement.kept_at(connection, asked.period.months or []).values())
-
-
-def _with_currency(
-    items: dict[Account, list[Row]], lines: Mapping[Account, Any]
-) -> dict[Account, list[Row]]:
-    """What is about no amount, as a file that cannot be read, stands with the first currency."""
-    found: dict[Account, list[Row]] = defaultdict(list)
-    for (provider, currency), rows in items.items():
-        known = sorted(other for name, other in {*lines, *items} if name == provider and other)
-        found[provider, currency or next(iter(known), "")] += rows
-    return found
-
-
-def _by_account(rows: Sequence[Row], store: str | None) -> dict[Account, list[Row]]:
-    found: dict[Account, list[Row]] = defaultdict(list)
-    for row in rows:
-        if store in (None, row["store"]):
-            found[row["provider"], row["currency"]].append(row)
-    return found
 
 
 # ---------------------------------------------------------------- for programs and files

@@ -79,6 +79,8 @@ def keep_second(connection: Connection, ref: str, act: Act, digest: str | None =
         _must_be_free(connection, line)
         connection.execute(text(_REMEMBER_FIRST), {"ref": ref, "now": act.now})
         connection.execute(text(_OVERWRITE), {"ref": ref, "digest": chosen["digest"]})
+        payouts = [chosen["first_payout_ref"], chosen["second_payout_ref"]]
+        connection.execute(text(_PAID), {"refs": [one for one in payouts if one]})
         _settle(connection, ref, act)
         names = (*MONEY, "payout_ref")
         record(
@@ -144,6 +146,15 @@ update core.settlement_lines l set {_SET}, payout_ref = coalesce({_said("payout_
 from core.settlement_conflicts c
 where l.line_ref = :ref and c.line_ref = l.line_ref and c.digest = :digest
 """  # noqa: S608
+#: What a day's statement paid out is the sum of its lines that went to the bank.
+_PAID = """
+update core.payouts p set paid_amount = s.paid
+from (
+    select l.payout_ref, coalesce(-sum(l.net_amount) filter (where l.kind = 'payout'), 0) as paid
+    from core.settlement_lines l where l.payout_ref = any(:refs) and not l.is_split group by 1
+) s
+where p.payout_ref = s.payout_ref and p.kind = 'statement' and p.paid_amount <> s.paid
+"""
 
 
 def _settle(connection: Connection, ref: str, act: Act) -> None:

@@ -1,5 +1,5 @@
-"""What a person decides about what belongs to what: matching by hand, ending a match, giving a thing
-to an account, and who works on it.
+"""What a person decides about what belongs to what: matching by hand, ending a match, giving a
+thing to an account, and who works on it.
 
 All of it is kept in the audit; what cannot be done is said with what would do. Booking and the rest
 of the matching are for the next run of the job `settlements`.
@@ -56,6 +56,7 @@ def match(connection: Connection, rules: SettlementPolicy, wanted: Wanted, act: 
         _must_meet(things)
         provider, currency = _one_provider(things), _one_currency(things)
         difference = actual_less_expected(things)
+        _must_take_back(things, difference)
         account = _account_of(rules, difference, currency, wanted.difference_to)
         said = f"matched by {act.by}: {act.note}"
         if account is not None:
@@ -122,6 +123,24 @@ def actual_less_expected(things: Sequence[Thing]) -> Decimal:
     is_of_bank = any(one.side == BANK or one.is_payout for one in things)
     actual = BANK if is_of_bank else SETTLED
     return sum((one.amount if one.side == actual else -one.amount for one in things), Decimal())
+
+
+def _must_take_back(things: Sequence[Thing], difference: Decimal) -> None:
+    """Things of one side belong together if they take each other back, on one account."""
+    sides = {(one.side, one.is_payout) for one in things}
+    if len(sides) > 1:
+        return
+    if difference:
+        raise NotPossible(
+            f"These are all of one side and come to {money(abs(difference), things[0].currency)}. "
+            "Name what they belong to, or give each to an account with "
+            "`sync-assets settlements assign`."
+        )
+    if len({one.kind.startswith("chargeback") for one in things}) > 1:
+        raise NotPossible(
+            "A chargeback and what it is of are on accounts of their own; they do not take each "
+            "other back. Match each with what it belongs to."
+        )
 
 
 def _account_of(

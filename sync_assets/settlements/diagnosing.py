@@ -59,7 +59,7 @@ def diagnose(
 ) -> dict[str, int]:
     """Find everything that is wrong, after matching in the same transaction; answers the counts."""
     _stage(connection, settings, policy)
-    values = {"now": now, "since": now - LOOK_BACK}
+    values = {"now": now, "since": _looked_back(connection, now)}
     for statement in PREPARED:
         connection.execute(text(statement), values)
     connection.exec_driver_sql("drop table if exists found")
@@ -70,6 +70,18 @@ def diagnose(
     for query in QUERIES:
         connection.execute(text(f"insert into found {query}"), values)
     return _keep(connection, settings.service_levels, now, run_id)
+
+
+def _looked_back(connection: Connection, now: datetime) -> datetime:
+    """From when on fees and dates are looked at: what is loaded of old years is no less wrong."""
+    newest = [one for one in connection.execute(text(_NEWEST)).scalars() if one is not None]
+    return min([now, *([max(newest)] if newest else [])]) - LOOK_BACK
+
+
+_NEWEST = """
+select (select max(l.occurred_at) from core.settlement_lines l where l.provider = r.provider)
+from stage_rules r
+"""
 
 
 # ---------------------------------------------------------------- what the queries ask
@@ -83,6 +95,11 @@ def _stage(connection: Connection, settings: Settings, policy: SettlementPolicy)
             {"provider": name, "days": policy.rule(name).settles_within_days}
             for name in settings.providers
         ],
+    )
+    _table(
+        connection,
+        "stage_stores (store text primary key)",
+        [{"store": name} for name in settings.stores],
     )
     _table(
         connection,
@@ -125,10 +142,11 @@ def _table(connection: Connection, shape: str, rows: Sequence[Mapping[str, Any]]
 
 def _invoicing_stores(connection: Connection, settings: Settings) -> list[dict[str, str]]:
     """Stores whose ERP has told of invoices: where it never did, none is missing."""
-    known = {
-        row["system"] for row in read_rows(connection, "select distinct system from core.invoices")
-    }
+    known = {row["system"] for row in read_rows(connection, _INVOICED)}
     return [{"store": name} for name, one in settings.stores.items() if one.erp in known]
+
+
+_INVOICED = "select distinct system from core.invoices where kind = 'invoice'"
 
 
 def _fees(settings: Settings, policy: SettlementPolicy) -> Sequence[dict[str, Any]]:

@@ -46,9 +46,10 @@ def tell_of_disputes(systems: Systems, run_id: str | None) -> int:
 
 
 def failed_refunds_come_back(systems: Systems, run_id: str | None) -> int:
-    """Expect the money of refunds that failed after it had left."""
+    """Expect the money of refunds that failed after it had left; whatever was settled did move."""
     with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
-        return _merge(connection, _FAILED_AFTER, run_id)
+        moved = connection.exec_driver_sql(_MOVED).rowcount
+        return moved + _merge(connection, _FAILED_AFTER, run_id)
 
 
 # ---------------------------------------------------------------- by which account
@@ -168,7 +169,7 @@ from stage_paid p left join told t using (order_ref)
 where p.total_amount > 0 and (p.is_paid or t.order_ref is not null)
   and p.order_ref not in (select order_ref from in_parts)
 union all
-select p.order_ref || '\\:capture:' || coalesce(e.movement_id, e.event_ref), 'capture', p.order_ref,
+select p.order_ref || ':capture:' || coalesce(e.movement_id, e.event_ref), 'capture', p.order_ref,
     p.store, p.provider, e.amount, e.currency, e.payment_id, coalesce(e.group_id, p.payment_ref),
     e.movement_id, p.order_number, e.happened_at, 'event', false
 from stage_told e join stage_paid p using (order_ref) join in_parts using (order_ref)
@@ -179,7 +180,9 @@ _REFUNDS = """
 select m.refund_ref as payment_ref, 'refund' as kind, m.order_ref, m.store, p.provider,
     -m.amount as amount, m.currency, p.payment_ref as payment_id, p.payment_ref as group_id,
     m.provider_ref as movement_id, p.order_number, m.refunded_at as expected_at,
-    'refund' as source, m.state in ('failed', 'refused', 'withdrawn', 'reversed') as is_void
+    'refund' as source, m.state in ('failed', 'refused', 'withdrawn', 'reversed')
+        and not exists (select from core.match_items i where i.side = 'expected' and i.is_live
+            and i.ref = m.refund_ref) as is_void
 from core.refunds m join stage_paid p using (order_ref)
 where m.method = 'gateway' and m.amount > 0
   and (m.state in ('submitted', 'pending', 'confirmed', 'credited', 'closed')
@@ -257,6 +260,12 @@ _TOLD_REVERSALS = _LINES_OF_DISPUTES.format(
     "and t.kind = 'chargeback' and -t.amount = coalesce(l.paid_amount, l.gross_amount))",
 )
 
+#: Given up as we knew it, and settled all the same.
+_MOVED = """
+update core.payments p set is_void = false
+where p.is_void and exists (select from core.match_items i where i.side = 'expected' and i.is_live
+    and i.ref = p.payment_ref)
+"""
 _FAILED_AFTER = """
 select p.payment_ref || '\\:back' as payment_ref, 'refund_failed' as kind, p.order_ref, p.store,
     p.provider, -p.amount as amount, p.currency, p.payment_id, p.group_id, p.movement_id,

@@ -22,25 +22,26 @@ select o.order_ref, o.store, o.state, o.total_amount, o.refunded_amount, o.curre
     sum(p.amount) as kept, bool_or(p.source = 'event') as told, min(p.payment_ref) filter (
         where p.kind = 'capture') as payment_ref
 from core.payments p join core.orders o using (order_ref)
-where not p.is_void and p.expected_at > :since
+where not p.is_void and p.expected_at > :since and p.currency = o.currency
 group by o.order_ref
 """
 
 CAPTURES = f"""
 select 'order', order_ref, 'settlement.' || case
     when state in ('cancelled', 'failed', 'trashed') then 'cancelled_captured'
-    when captured > total_amount then 'over_captured'
+    when least(captured, kept) > total_amount then 'over_captured'
     else 'part_captured' end,
     'order of ' || trim_scale(total_amount) || ', captured ' || trim_scale(captured)
         || ', kept ' || trim_scale(kept),
     provider, order_ref, case when state in ('cancelled', 'failed', 'trashed') then kept
-        else captured - total_amount end, currency, changed_at
+        else least(captured, greatest(kept, total_amount)) - total_amount end, currency, changed_at
 from ({_CAPTURED}) c
 where state in ('cancelled', 'failed', 'trashed') and kept > 0 and exists (
         select from core.match_items i join core.payments p on p.payment_ref = i.ref
         where i.side = 'expected' and i.is_live and p.order_ref = c.order_ref
           and p.kind = 'capture')
-   or state not in ('cancelled', 'failed', 'trashed') and captured > total_amount
+   or state not in ('cancelled', 'failed', 'trashed')
+      and least(captured, kept) > total_amount
    or state = 'completed' and captured < total_amount
 """  # noqa: S608
 

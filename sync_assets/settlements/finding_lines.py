@@ -19,6 +19,9 @@ union select l.ref, p.payment_ref from open_lines l
     join core.payments p on p.order_number = l.reference and p.currency = l.currency
 union select l.ref, p.payment_ref from open_lines l
     join core.payments p on p.order_ref = l.reference
+union select l.ref, p.payment_ref from open_lines l cross join stage_stores s
+    join core.payments p on p.order_ref = s.store || '\\:' || l.reference
+        and p.currency = l.currency
 union select l.ref, o.payment_ref from open_lines l
     join core.payments p on p.payment_id = l.payment_id
     join core.payments o on o.order_ref = p.order_ref
@@ -59,7 +62,11 @@ left join lateral (
     where k.ref = l.ref
 ) f on true
 """
-PREPARED = ("drop table if exists families", FAMILIES, "analyze families",
+#: What a person says is another's is not of the line.
+_OTHERS = """
+delete from families f using set_apart x where x.ref = f.ref and x.other_ref = f.payment_ref
+"""
+PREPARED = ("drop table if exists families", FAMILIES, _OTHERS, "analyze families",
             "drop table if exists line_facts", _FACTS)  # fmt: skip
 
 #: The first that holds is the reason; what is surest stands first.
@@ -214,7 +221,7 @@ with changed as (
     join core.settlement_lines b on b.line_ref = y.ref
     where m.rule = 'conversion' and m.ended_at is null
     union all
-    select l.line_ref, l.provider, l.occurred_at, l.gross_amount, l.paid_currency,
+    select l.line_ref, l.provider, l.occurred_at, l.paid_amount, l.paid_currency,
         l.gross_amount / nullif(l.paid_amount, 0), l.currency
     from core.settlement_lines l
     where l.paid_currency is not null and l.occurred_at > :since and not l.is_split

@@ -22,16 +22,24 @@ select 'payout', payout_ref, 'settlement.' || case when lines = 0 then 'payout_w
 from summed where net + brought <> paid_amount
 """
 
-#: Everything a bank's text may name of a payout.
-_NAMES = """
+#: A text's words, without what banks put between and around them, as `leftovers.py` splits them.
+_WORDS = r"""
+select btrim(t.word, '.') as word
+from regexp_split_to_table({said}, '[\s,;\:/+=()\[\]]+') t (word)
+"""
+#: Everything a bank's text may name of a payout, with the longest word of it to look for.
+_NAMES = f"""
 create temp table payout_names on commit drop as
 select distinct l.line_ref, p.payout_ref, l.provider, l.net_amount, l.currency, p.paid_on, n.name,
-    i.ref is not null as is_matched
+    i.ref is not null as is_matched, w.word
 from core.settlement_lines l join core.payouts p using (payout_ref)
-cross join lateral (values (p.bank_reference), (p.payout_id), (l.movement_id)) n (name)
+cross join lateral (values (lower(p.bank_reference)), (lower(p.payout_id)),
+    (lower(l.movement_id))) n (name)
+cross join lateral (
+    select x.word from ({_WORDS.format(said="n.name")}) x order by length(x.word) desc, 1 limit 1) w
 left join core.match_items i on i.side = 'settled' and i.ref = l.line_ref and i.is_live
 where l.kind = 'payout' and not l.is_split and length(n.name) >= 5 and p.paid_on > :since
-"""
+"""  # noqa: S608
 _ENTRIES = """
 create temp table open_entries on commit drop as
 select b.bank_line_ref as ref, b.account, b.amount, b.currency, b.booked_on, b.is_reversal,
@@ -40,11 +48,18 @@ from core.bank_lines b
 left join core.match_items i on i.side = 'bank' and i.ref = b.bank_line_ref and i.is_live
 where i.ref is null and b.booked_on > :since
 """
+_ENTRY_WORDS = f"""
+create temp table entry_words on commit drop as
+select distinct e.ref, w.word from open_entries e
+cross join lateral ({_WORDS.format(said="e.words")}) w where w.word <> ''
+"""  # noqa: S608
+#: By words first: every entry of the bank beside every payout would be their product.
 _TOLD = """
 create temp table entry_names on commit drop as
 select distinct on (e.ref) e.ref, e.account, e.amount, e.currency, e.booked_on, e.is_reversal,
     n.line_ref, n.payout_ref, n.provider, n.net_amount, n.is_matched, k.bank
-from open_entries e join payout_names n on strpos(e.words, lower(n.name)) > 0
+from open_entries e join entry_words w using (ref)
+join payout_names n on n.word = w.word and strpos(e.words, n.name) > 0
 join stage_banks k on k.provider = n.provider
 order by e.ref, n.is_matched, n.line_ref
 """
@@ -53,9 +68,10 @@ PREPARED = tuple(
     for name, query in (
         ("payout_names", _NAMES),
         ("open_entries", _ENTRIES),
+        ("entry_words", _ENTRY_WORDS),
         ("entry_names", _TOLD),
     )
-    for part in (f"drop table if exists {name}", query)
+    for part in (f"drop table if exists {name}", query, f"analyze {name}")
 )
 
 #: Entries of the bank that name a payout and are not it.
@@ -125,13 +141,15 @@ select 'statement', statement_ref, 'settlement.bank_gap', concat_ws('; ',
             || trim_scale(closed_with) end), null, null,
     coalesce(opening_amount - closed_with, 0), currency, from_on::timestamptz
 from (
-    select s.*, lag(number) over w as before, lag(closing_amount) over w as closed_with
+    select s.*, lag(number) over w as before, lag(closing_amount) over w as closed_with,
+        lag(until_on) over w as ended_on
     from core.bank_statements s window w as (partition by account, currency
         order by from_on, number, statement_ref)
 ) s
 where number > 0 and before > 0 and number > before + 1
-  and extract(year from from_on) = extract(year from until_on)
-  or opening_amount <> closed_with and (number = 0 or before = 0 or number = before + 1)
+  and extract(year from from_on) = extract(year from ended_on)
+  or opening_amount <> closed_with and (number = 0 or before = 0 or number = before + 1
+    or extract(year from from_on) <> extract(year from ended_on))
 """
 
 BALANCE_GAP = """

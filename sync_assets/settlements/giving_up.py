@@ -61,7 +61,7 @@ def _must_be_allowed(limits: WriteOff, thing: Thing) -> None:
         raise NotPossible(
             f"{money(abs(thing.amount), thing.currency)} are more than the "
             f"{money(most, thing.currency)} that may be written off from here, with two persons "
-            "too. Book it in the ERP, or have `write_off.most` in policies/settlements.yaml changed."
+            "too. Book it in the ERP, or have `write_off.most` of the policy changed."
         )
 
 

@@ -4,6 +4,7 @@ Only what is open is read, with the payments that may belong to it: those that s
 or a word of the text, and those of nearly the same amount about the same time.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -30,33 +31,97 @@ from open_lines l,
     regexp_matches(l.description, '[A-Za-z0-9][A-Za-z0-9_:.-]*[0-9][A-Za-z0-9_-]*', 'g')
         as w (found)
 """
-#: Open payments that may belong to an open line, by whatever names both.
-_NEAR = """
-create temp table near on commit drop as
-select l.ref, p.ref as payment_ref, 'key' as how from open_lines l
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.payment_id = l.payment_id
-union select l.ref, p.ref, 'key' from open_lines l
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.group_id = l.payment_id
-union select l.ref, p.ref, 'key' from open_lines l
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.group_id = l.group_id
-union select l.ref, p.ref, 'key' from open_lines l
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.order_number = l.reference
-union select l.ref, p.ref, 'key' from open_lines l
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.order_ref = l.reference
-union select l.ref, p.ref, 'word' from open_lines l join line_words w using (ref)
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and (p.order_number = w.word or p.order_ref = w.word or p.payment_id = w.word)
-union select l.ref, p.ref, 'amount' from open_lines l join stage_slack s using (provider, currency)
-join open_payments p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.amount between l.amount - s.slack and l.amount + s.slack
-    and p.at between l.at - s.window and l.at + s.window
-where l.reference is null and not p.is_void
+_SAME = "p.provider = l.provider and p.kind = l.kind and p.currency = l.currency"
+#: Key of a payment and the key of a line that ties them.
+_TIES = (
+    *(("payment_id", "payment_id"), ("payment_id", "group_id"), ("payment_id", "movement_id")),
+    *(("group_id", "payment_id"), ("group_id", "group_id"), ("movement_id", "movement_id")),
+    *(("order_number", "reference"), ("order_ref", "reference"), ("order_id", "reference")),
+)
+#: What two orders may have alike: every store counts from one.
+_NUMBERS = ("order_number", "order_id")
+
+
+def _tie(lines: str, how: str, theirs: str, ours: str) -> str:
+    number = ours if theirs in _NUMBERS else "null"
+    return (
+        f"select l.ref, p.ref as payment_ref, '{how}' as how, {number} as number from {lines} "  # noqa: S608
+        f"join open_payments p on {_SAME} and p.{theirs} = {ours}"
+    )
+
+
+#: Open payments that may belong to an open line by whatever names both; one query for each name,
+#: because a join over one name or another is a loop over everything.
+_NEAR = "create temp table near on commit drop as " + " union ".join(
+    [
+        *(_tie("open_lines l", "key", theirs, f"l.{ours}") for theirs, ours in _TIES),
+        *(
+            _tie("open_lines l join line_words w using (ref)", "word", name, "w.word")
+            for name in ("order_number", "order_ref", "payment_id")
+        ),
+    ]
+)
+#: A number that two orders have decides nothing.
+_DECISIVE = """
+delete from near n using (
+    select o.ref, o.number from near o join open_payments p on p.ref = o.payment_ref
+    where o.number is not null group by 1, 2
+    having min(p.order_ref) is distinct from max(p.order_ref)
+) d where d.ref = n.ref and d.number = n.number
 """
+#: Lines that name nothing, once for each spot of amount and time within their reach; found by
+#: their spots, they are not held beside every payment there is.
+_LINE_SPOTS = """
+create temp table line_spots on commit drop as
+select l.ref, l.provider, l.kind, l.currency, l.amount, l.at, s.slack, s.window,
+    floor(l.amount / s.unit) + a.step as amount_spot,
+    floor(extract(epoch from l.at) / s.span) + t.step as time_spot
+from open_lines l join stage_slack s using (provider, currency)
+cross join generate_series(-1, 1) a (step) cross join generate_series(-1, 1) t (step)
+where l.reference is null and not exists (select from line_words w where w.ref = l.ref)
+  and not exists (select from near n where n.ref = l.ref)
+"""
+_PAYMENT_SPOTS = """
+create temp table payment_spots on commit drop as
+select p.ref, p.provider, p.kind, p.currency, p.amount, p.at,
+    floor(p.amount / s.unit) as amount_spot, floor(extract(epoch from p.at) / s.span) as time_spot
+from open_payments p join stage_slack s using (provider, currency)
+where not p.is_void
+  and (p.provider, p.kind, p.currency) in (select provider, kind, currency from line_spots)
+"""
+_CLOSE = f"""{_SAME} and p.amount_spot = l.amount_spot and p.time_spot = l.time_spot
+    and p.amount between l.amount - l.slack and l.amount + l.slack
+    and p.at between l.at - l.window and l.at + l.window"""
+#: They, and payments of nearly the same amount about the same time. Each is listed once, by itself:
+#: many equal amounts would make as many pairs as their product.
+_ALIKE = f"""
+insert into near (ref, payment_ref, how)
+select distinct l.ref, null, 'amount' from line_spots l
+where exists (select from payment_spots p where {_CLOSE})
+union all
+select null, p.ref, 'amount' from payment_spots p
+where exists (select from line_spots l where {_CLOSE})
+"""  # noqa: S608
+_PREPARED = (
+    "drop table if exists line_words",
+    _WORDS,
+    "analyze line_words",
+    "analyze open_lines",
+    "analyze open_payments",
+    "drop table if exists near",
+    _NEAR,
+    _DECISIVE,
+    "drop table if exists line_spots",
+    _LINE_SPOTS,
+    "analyze line_spots",
+    "drop table if exists payment_spots",
+    _PAYMENT_SPOTS,
+    "analyze payment_spots",
+    _ALIKE,
+    "create index on near (ref)",
+    "create index on near (payment_ref)",
+    "analyze near",
+)
 
 
 def pair_lines(
@@ -64,8 +129,7 @@ def pair_lines(
 ) -> dict[str, int]:
     """Match what shares a reference in any number, and what shares an amount only."""
     _stage_slack(connection, policy)
-    for name, statement in (("line_words", _WORDS), ("near", _NEAR)):
-        connection.exec_driver_sql(f"drop table if exists {name}")
+    for statement in _PREPARED:
         connection.execute(text(statement))
     lines = read_rows(connection, _LINES)
     payments = {row["ref"]: row for row in read_rows(connection, _PAYMENTS)}
@@ -73,16 +137,33 @@ def pair_lines(
         return {}
     found: dict[str, int] = defaultdict(int)
     matches: list[NewMatch] = []
+    apart = _set_apart(connection)
     for provider in sorted({row["provider"] for row in lines}):
         own = {row["ref"]: row for row in lines if row["provider"] == provider}
         there = [row for row in payments.values() if row["provider"] == provider]
         allowed = _allowed(policy.rule(provider))
-        for one in pair(_line_items(own.values()), _payment_items(there), allowed):
+        pairs = pair(_line_items(own.values()), _payment_items(there), allowed)
+        for one in _together(pairs, apart):
             matches.append(_match_of(one, own, payments, provider))
             found[one.rule] += 1
     write_matches(connection, matches, now, run_id)
     _forget(connection, matches)
     return dict(found)
+
+
+def _set_apart(connection: Connection) -> set[tuple[str, str]]:
+    """What a person said does not belong together."""
+    rows = read_rows(connection, "select ref, other_ref from set_apart where other_ref is not null")
+    return {(row["ref"], row["other_ref"]) for row in rows}
+
+
+def _together(pairs: Iterable[Pair], apart: set[tuple[str, str]]) -> list[Pair]:
+    """Pairs of which a person has set nothing apart."""
+    return [
+        one
+        for one in pairs
+        if not apart or not apart & {(a, b) for a in one.actual for b in one.expected}
+    ]
 
 
 _LINES = """
@@ -102,13 +183,16 @@ def _stage_slack(connection: Connection, policy: SettlementPolicy) -> None:
     connection.exec_driver_sql("drop table if exists stage_slack")
     connection.exec_driver_sql(
         "create temp table stage_slack (provider text, currency text, slack numeric, "
-        '"window" interval) on commit drop'
+        '"window" interval, unit numeric, span numeric) on commit drop'
     )
     pairs = read_rows(connection, "select distinct provider, currency from open_lines")
     for row in pairs:
         rule = policy.rule(row["provider"])
         connection.execute(
-            text("insert into stage_slack values (:provider, :currency, :slack, :window)"),
+            text(
+                "insert into stage_slack values (:provider, :currency, :slack, :window, "
+                "greatest(:slack, 0.01), greatest(extract(epoch from :window), 86400))"
+            ),
             {
                 **row,
                 "slack": rule.tolerance.get(row["currency"], Decimal(0)),
@@ -218,7 +302,8 @@ def pair_bank(
         days = max(policy.rule(name).bank_within_days for name in names)
         patterns = bank_names(settings, policy, names)
         actual, expected = _bank_items(moved, entries, account, patterns)
-        pairs = pair(actual, expected, Allowed({}, timedelta(days=days + 1)))
+        allowed = Allowed({}, timedelta(days=days + 1))
+        pairs = _together(pair(actual, expected, allowed), _set_apart(connection))
         write_matches(connection, [_of_bank(one, moved, entries) for one in pairs], now, run_id)
         for one in pairs:
             found[one.rule] += 1
@@ -232,18 +317,19 @@ def _bank_items(
 
     By its amount alone an entry is only matched if it names a provider.
     """
-    by_word: dict[str, set[str]] = defaultdict(set)
+    by_word: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in moved:
-        for word in (row["bank_reference"], row["payout_id"], row["movement_id"]):
-            if word and len(word) >= MIN_WORD:
-                by_word[word.casefold()].add(row["ref"])
+        for name in (row["bank_reference"], row["payout_id"], row["movement_id"]):
+            if name and len(name) >= MIN_WORD:
+                longest = max(sorted(_words(name)), key=len)
+                by_word[longest].add((name.casefold(), row["ref"]))
     actual = [
         Item(
             row["ref"],
             (account, row["currency"]),
             row["amount"],
             _noon(row["booked_on"]),
-            keys=frozenset(ref for word in _words(row["words"]) for ref in by_word.get(word, ())),
+            keys=_named_in(row["words"], by_word),
             is_named=not is_like(patterns, f"{row['counterparty'] or ''} {row['words']}"),
             has_id=False,
         )
@@ -263,6 +349,14 @@ def _bank_items(
     return actual, expected
 
 
+def _named_in(said: str, by_word: Mapping[str, set[tuple[str, str]]]) -> frozenset[str]:
+    """Payouts whose name stands in a text, in one word or several."""
+    whole = said.casefold()
+    return frozenset(
+        ref for word in _words(said) for name, ref in by_word.get(word, ()) if name in whole
+    )
+
+
 def bank_names(
     settings: Settings, policy: SettlementPolicy, providers: Sequence[str]
 ) -> tuple[str, ...]:
@@ -274,14 +368,14 @@ def bank_names(
     )
 
 
+_BETWEEN_WORDS = re.compile(r"[\s,;:/+=()\[\]]+")
 #: Shorter words are in too many texts to name a payout.
 MIN_WORD = 5
 
 
 def _words(said: str) -> set[str]:
-    """Words of a bank's text, whole and without what banks put around them."""
-    bare = said.casefold().replace(",", " ").replace(";", " ").replace("/", " ")
-    return {word.strip(".:()[]") for word in bare.split()}
+    """Words of a bank's text, without what banks put between and around them (`EREF+…`)."""
+    return {word.strip(".") for word in _BETWEEN_WORDS.split(said.casefold())}
 
 
 def _noon(day: Any) -> datetime:

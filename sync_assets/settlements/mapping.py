@@ -176,6 +176,7 @@ def _staged(
         )
     frame = form.frame([dict(row) for row in rows]).assign(run_id=run_id)
     copy_frame(connection, "stage_told_rows", frame)
+    connection.exec_driver_sql("analyze stage_told_rows")
 
 
 _MONEY = (
@@ -212,9 +213,9 @@ select s.line_ref, md5(concat_ws('|', {", ".join(f"s.{name}::text" for name in _
     cast(:run_id as text)
 from stage_told_rows s
 left join core.settlement_lines h on h.line_ref = s.line_ref
-left join lateral (
-    select f.* from stage_told_rows f where f.line_ref = s.line_ref order by f.place limit 1
-) f on h.line_ref is null and f.place < s.place
+left join (
+    select distinct on (line_ref) * from stage_told_rows order by line_ref, place
+) f on f.line_ref = s.line_ref and f.place < s.place
 where h.line_ref is not null and {_differs("h", "s")} and not {_same_source("h", "s")}
    or h.line_ref is null and f.line_ref is not null and {_differs("f", "s")}
 on conflict (line_ref, digest) do nothing

@@ -103,6 +103,21 @@ from core.payments p
 left join core.match_items i on i.side = 'expected' and i.ref = p.payment_ref and i.is_live
 where i.ref is null
 """
+#: What a person set apart no rule puts together again, nor matches alone what a person took out;
+#: unless a person said since that the line was told wrongly.
+_SET_APART = """
+create temp table set_apart on commit drop as
+select distinct a.ref, b.ref as other_ref
+from core.matches m
+join core.match_items a on a.match_id = m.match_id and a.side in ('settled', 'bank')
+left join core.match_items b on b.match_id = m.match_id and (b.side, b.ref) <> (a.side, a.ref)
+where m.ended_at is not null
+  and not exists (select from core.settlement_conflicts c where c.line_ref = a.ref
+    and c.settled_at >= m.ended_at)
+"""
+_ALLOWED = "not exists (select from set_apart x where x.ref = {ref} and x.other_ref {other})"
+_NOT_APART = _ALLOWED.format(ref="l.ref", other="= p.ref")
+_NOT_TAKEN_OUT = _ALLOWED.format(ref="l.line_ref", other="is null")
 
 
 def _stage(connection: Connection) -> None:
@@ -111,31 +126,34 @@ def _stage(connection: Connection) -> None:
         connection.exec_driver_sql(query)
         connection.exec_driver_sql(f"create unique index on {table} (ref)")
         connection.exec_driver_sql(f"analyze {table}")
+    connection.exec_driver_sql("drop table if exists set_apart")
+    connection.exec_driver_sql(_SET_APART)
+    connection.exec_driver_sql("create index on set_apart (ref)")
 
 
 # ---------------------------------------------------------------- keys
 
 #: Equal amounts under one key are paired in the order of time: two halves of an order are two
 #: captures of the same amount. A number that two orders have decides nothing.
-_PAIRED = """
-insert into {pairs} (left_ref, right_ref, provider, amount, currency, reason)
+_PAIRED = f"""
+insert into {{pairs}} (left_ref, right_ref, provider, amount, currency, reason)
 select l.ref, p.ref, l.provider, l.amount, l.currency, :says
 from (
-    select *, row_number() over (partition by provider, kind, currency, amount, {line_key}
+    select *, row_number() over (partition by provider, kind, currency, amount, {{line_key}}
         order by at, ref) as place
-    from open_lines where {line_key} is not null
+    from open_lines where {{line_key}} is not null
 ) l
 join (
     select *, row_number() over w as place,
         min(order_ref) over k is distinct from max(order_ref) over k as is_doubtful
-    from open_payments where {payment_key} is not null
-    window k as (partition by provider, kind, currency, amount, {payment_key}),
-        w as (partition by provider, kind, currency, amount, {payment_key}
+    from open_payments where {{payment_key}} is not null
+    window k as (partition by provider, kind, currency, amount, {{payment_key}}),
+        w as (partition by provider, kind, currency, amount, {{payment_key}}
             order by is_void, at, ref)
 ) p on p.provider = l.provider and p.kind = l.kind and p.currency = l.currency
-    and p.amount = l.amount and p.{payment_key} = l.{line_key} and p.place = l.place
-where not p.is_doubtful
-"""
+    and p.amount = l.amount and p.{{payment_key}} = l.{{line_key}} and p.place = l.place
+where not p.is_doubtful and {_NOT_APART}
+"""  # noqa: S608
 
 
 def _by_key(connection: Connection, one: Pass, now: datetime, run_id: str | None) -> int:
@@ -153,11 +171,11 @@ def _by_key(connection: Connection, one: Pass, now: datetime, run_id: str | None
 
 # ---------------------------------------------------------------- what needs no counterpart
 
-_UNMATCHED = """
+_UNMATCHED = f"""
 from core.settlement_lines l
 left join core.match_items i on i.side = 'settled' and i.ref = l.line_ref and i.is_live
 left join stage_rules r on r.provider = l.provider
-where i.ref is null and not l.is_split
+where i.ref is null and not l.is_split and {_NOT_TAKEN_OUT}
 """
 _SAME_FEE = """
 select from core.settlement_lines o where o.provider = l.provider and o.kind = 'fee'
@@ -188,9 +206,10 @@ select l.line_ref, l.provider, l.gross_amount, l.currency, 'its words are agreed
 select l.line_ref, l.provider, l.gross_amount, l.currency, 'held back'
 {_UNMATCHED} and l.kind = 'reserve_held'
 """,
-    "release": """
+    "release": f"""
 select line_ref, provider, gross_amount, currency, 'releases what was held'
-from reserves where kind = 'reserve_released' and is_covered and not is_matched
+from reserves l where kind = 'reserve_released' and is_covered and not is_matched
+  and {_NOT_TAKEN_OUT}
 """,
 }
 #: A release is covered by holds of the same reference up to their sum; without a reference, by an
@@ -236,6 +255,7 @@ join (select *, row_number() over (partition by provider, group_id, currency ord
   on b.provider = a.provider and b.group_id = a.group_id and b.n = a.n and b.currency <> a.currency
 where not exists (select from core.match_items i where i.side = 'settled' and i.is_live
     and i.ref in (a.line_ref, b.line_ref))
+  and not exists (select from set_apart x where x.ref = a.line_ref and x.other_ref = b.line_ref)
 """
 
 

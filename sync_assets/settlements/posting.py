@@ -184,58 +184,93 @@ def _collect(connection: Connection, rules: SettlementPolicy, now: datetime) -> 
 
 # ---------------------------------------------------------------- what it is worth
 
-#: What clears a payment is worth what the payment was worth when it was booked; a conversion is
-#: worth what came of it; anything else, the rate of its day. What is left over is gain or loss.
-_VALUED = (
-    """
-    update items i set company_amount = i.amount from stage_companies c
-    where c.company = i.company and i.currency = c.company_currency
-    """,
-    """
-    update items i set company_amount = b.company_amount * sign(i.amount) * sign(b.company_amount)
-    from core.match_items s
-    join core.match_items e on e.match_id = s.match_id and e.side = 'expected'
-    join core.journal_sources b on b.source_kind = 'payment' and b.source_ref = e.ref
+_OWN_CURRENCY = """
+update items i set company_amount = i.amount from stage_companies c
+where c.company = i.company and i.currency = c.company_currency
+"""
+#: The rate of every day and currency that came up: the latest one known then.
+_DAY_RATES = """
+create temp table day_rates on commit drop as
+select k.company, k.currency, k.on_day, r.rate, coalesce(d.digits, 2) as digits
+from (select distinct company, currency, on_day from items where company_amount is null) k
+join stage_companies c using (company)
+left join stage_digits d on d.currency = c.company_currency
+join lateral (
+    select x.rate from core.exchange_rates x where x.currency = k.currency
+      and x.company_currency = c.company_currency and x.on_day <= k.on_day
+    order by x.on_day desc limit 1
+) r on true
+"""
+_AT_THE_RATE = """
+update items i set company_amount = round(i.amount * r.rate, r.digits)
+from day_rates r
+where r.company = i.company and r.currency = i.currency and r.on_day = i.on_day
+  and i.company_amount is null {only}
+"""
+#: What clears a payment is worth what the payment was worth when it was booked, now or before.
+_CLEARED = """
+with asked as (
+    select i.source_ref, i.amount, min(e.ref) as payment_ref
+    from items i join core.match_items e on e.match_id = i.match_id and e.side = 'expected'
+    where i.company_amount is null and i.source_kind = 'line' and i.account_kind = 'clearing'
+    group by 1, 2 having count(*) = 1
+), worth as (
+    select a.source_ref, i.amount, i.company_amount from asked a
+    join items i on i.source_kind = 'payment' and i.source_ref = a.payment_ref
+        and i.account_kind = 'clearing'
+    union all
+    select a.source_ref, b.amount, b.company_amount from asked a
+    join core.journal_sources b on b.source_kind = 'payment' and b.source_ref = a.payment_ref
         and b.purpose = 'receipt' and b.is_live
     join core.journal_lines j using (entry_ref, line_no)
-    where i.company_amount is null and i.source_kind = 'line' and i.account_kind = 'clearing'
-      and s.side = 'settled' and s.ref = i.source_ref and s.is_live and s.match_id = i.match_id
-      and j.account_kind = 'clearing' and abs(b.amount) = abs(i.amount)
-    """,
-    """
-    update items i set company_amount = -x.company_amount from items x
-    where i.company_amount is null and i.account_kind = 'conversion'
-      and x.account_kind = 'conversion' and x.company_amount is not null
-      and x.source_kind = i.source_kind and x.currency <> i.currency
-      and (x.source_ref = i.source_ref or x.match_id = i.match_id)
-    """,
-    """
-    update items i set company_amount = round(i.amount * r.rate, coalesce(d.digits, 2))
-    from items k
-    join stage_companies c using (company)
-    left join stage_digits d on d.currency = c.company_currency
-    join lateral (
-        select x.rate from core.exchange_rates x where x.currency = k.currency
-          and x.company_currency = c.company_currency and x.on_day <= k.on_day
-        order by x.on_day desc limit 1
-    ) r on true
-    where i.ctid = k.ctid and k.company_amount is null
-    """,
-    """
-    update items i set company_amount = -x.company_amount from items x
-    where i.account_kind = 'conversion' and i.amount > 0 and x.account_kind = 'conversion'
-      and x.amount < 0 and x.company_amount is not null and x.source_kind = i.source_kind
-      and x.currency <> i.currency and (x.source_ref = i.source_ref or x.match_id = i.match_id)
-    """,
+    where j.account_kind = 'clearing'
 )
+update items i set company_amount = -w.company_amount from worth w
+where i.company_amount is null and i.source_kind = 'line' and i.account_kind = 'clearing'
+  and w.source_ref = i.source_ref and w.amount = -i.amount
+"""
+_CONVERSIONS = """
+create temp table conversions on commit drop as
+select ctid as item, source_ref, match_id, currency, amount, company_amount
+from items where account_kind = 'conversion'
+"""
+#: A conversion is worth what came of it: its two sides are one amount of the company's.
+_CONVERTED = """
+with pairs as (
+    select a.item, b.company_amount from conversions a
+    join conversions b on b.source_ref = a.source_ref and b.currency <> a.currency
+    where {which}
+    union
+    select a.item, b.company_amount from conversions a
+    join conversions b on b.match_id = a.match_id and b.source_ref <> a.source_ref
+        and b.currency <> a.currency
+    where {which}
+)
+update items i set company_amount = -p.company_amount from pairs p where i.ctid = p.item
+"""
 
 
 def _value(connection: Connection) -> None:
+    """What everything is worth in the company's currency; what is left is gain or loss."""
+    connection.exec_driver_sql(_OWN_CURRENCY)
     if not scalar(connection, _HAS_FOREIGN):
-        connection.exec_driver_sql(_VALUED[0])
         return
-    for statement in _VALUED:
-        connection.exec_driver_sql(statement)
+    _again(connection, "day_rates", _DAY_RATES)
+    connection.exec_driver_sql(_AT_THE_RATE.format(only="and i.source_kind = 'payment'"))
+    connection.exec_driver_sql(_CLEARED)
+    _again(connection, "conversions", _CONVERSIONS)
+    one_known = "a.company_amount is null and b.company_amount is not null"
+    connection.exec_driver_sql(_CONVERTED.format(which=one_known))
+    connection.exec_driver_sql(_AT_THE_RATE.format(only=""))
+    _again(connection, "conversions", _CONVERSIONS)
+    gains = "a.amount > 0 and b.amount < 0 and b.company_amount is not null"
+    connection.exec_driver_sql(_CONVERTED.format(which=gains))
+
+
+def _again(connection: Connection, name: str, statement: str) -> None:
+    connection.exec_driver_sql(f"drop table if exists {name}")
+    connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"analyze {name}")
 
 
 _HAS_FOREIGN = """
@@ -330,7 +365,7 @@ from (
     join core.periods l on l.company = x.company and l.is_closed
         and l.period = to_char(x.wanted_on, 'YYYY-MM')
 ) n
-where n.number = e.number
+where n.number = e.number and e.held is null
 """
 #: A batch that is booked in several goes numbers its entries.
 _NAMED = """
@@ -359,7 +394,8 @@ def _place(connection: Connection) -> None:
     connection.exec_driver_sql("create unique index on entries (number)")
     connection.exec_driver_sql("analyze entries")
     connection.exec_driver_sql("analyze placed")
-    for statement in (_CLOSED, _NAMED):
+    has_foreign = scalar(connection, _HAS_FOREIGN)
+    for statement in (_CLOSED, *([_NO_FX] if has_foreign else []), _NAMED):
         connection.exec_driver_sql(statement)
 
 
@@ -400,8 +436,13 @@ def _hold(
 
 
 _HELD = """
-select held, held_because, count(*) as entries, sum(items) as items from entries
-where held is not null group by 1, 2 order by 1, 2
+select held, held_because, count(*) as entries, sum(items) as items from (
+    select held, held_because, items from entries where held is not null
+    union all
+    select 'period_closed', c.company || ' ' || to_char(c.wanted_on, 'YYYY-MM'), (select count(*)
+        from overtaken o where o.entry_ref = c.entry_ref)
+    from counters c where c.on_day is null
+) h group by 1, 2 order by 1, 2
 """
 
 # ---------------------------------------------------------------- writing
@@ -443,8 +484,8 @@ _NO_FX = """
 update entries e set held = 'no_account', held_because = e.company || ' fx'
 where e.held is null and not exists (select from stage_accounts a where a.company = e.company
     and a.account_kind = 'fx')
-  and exists (select from placed p where p.number = e.number
-    group by p.currency having sum(p.company_amount) <> 0)
+  and e.number in (
+    select number from placed group by number, currency having sum(company_amount) <> 0)
 """
 _INSERT_SOURCES = """
 insert into core.journal_sources (entry_ref, line_no, source_kind, source_ref, purpose, match_id,
@@ -457,8 +498,6 @@ group by 1, 2, 3, 4, 5
 
 
 def _write(connection: Connection, now: datetime, run_id: str | None, total: Posted) -> None:
-    if scalar(connection, _HAS_FOREIGN):
-        connection.exec_driver_sql(_NO_FX)
     values = {"now": now, "run_id": run_id}
     total.entries = connection.execute(text(_INSERT_ENTRIES), values).rowcount
     if not total.entries:
@@ -474,10 +513,19 @@ create temp table counters on commit drop as
 select 'correction:' || o.entry_ref || ':' || (1 + (select count(*) from core.journal_entries x
         where x.kind = 'correction' and x.batch_ref = e.batch_ref)) as counter_ref,
     o.entry_ref, e.company, e.erp, e.journal, e.company_currency, e.provider, e.store, e.batch_ref,
-    case when exists (select from core.periods p where p.company = e.company and p.is_closed
-            and p.period = to_char(cast(:now as timestamptz), 'YYYY-MM')) then null
-        else greatest(cast(:now as date), e.posted_on) end as on_day
+    greatest(cast(:now as date), e.posted_on) as wanted_on,
+    greatest(cast(:now as date), e.posted_on) as on_day
 from (select distinct entry_ref from overtaken) o join core.journal_entries e using (entry_ref)
+"""
+_COUNTER_CLOSED = """
+update counters e set on_day = case when c.late <> 'hold' then (
+    select min(m.day)::date from generate_series(0, 240) s (n),
+        lateral (select date_trunc('month', e.wanted_on) + make_interval(months => s.n) as day) m
+    where not exists (select from core.periods p where p.company = e.company and p.is_closed
+        and p.period = to_char(m.day, 'YYYY-MM'))) end
+from stage_companies c
+where c.company = e.company and exists (select from core.periods p where p.company = e.company
+    and p.is_closed and p.period = to_char(e.wanted_on, 'YYYY-MM'))
 """
 _COUNTER_ENTRIES = """
 insert into core.journal_entries (entry_ref, kind, company, erp, journal, posted_on, period,
@@ -536,6 +584,7 @@ def correct(connection: Connection, now: datetime, run_id: str | None) -> int:
     connection.exec_driver_sql(wanted.OVERTAKEN)
     values = {"now": now, "run_id": run_id}
     connection.execute(text(_COUNTER), values)
+    connection.exec_driver_sql(_COUNTER_CLOSED)
     made = connection.execute(text(_COUNTER_ENTRIES), values).rowcount
     if made:
         connection.exec_driver_sql(_COUNTER_LINES)

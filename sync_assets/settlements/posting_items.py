@@ -143,13 +143,25 @@ cross join lateral (values
 ) t (account_kind, finer, tax_code, amount, words)
 """  # noqa: S608
 
+#: Where a payment stands on the other side, it is that which is cleared, whatever the line is
+#: called and wherever a difference goes; else a person's account counts, then the line's kind.
 _COUNTER = """
-coalesce(m.account, case l.kind when 'sale' then 'clearing' when 'refund' then 'clearing'
+case when m.account is null and l.kind in ('sale', 'refund', 'refund_failed') then 'clearing'
+    when e.has_receipt then 'clearing' when e.is_there then 'chargebacks'
+    else coalesce(m.account, case l.kind when 'sale' then 'clearing' when 'refund' then 'clearing'
     when 'refund_failed' then 'clearing' when 'chargeback' then 'chargebacks'
     when 'chargeback_reversed' then 'chargebacks' when 'fee' then 'fees'
     when 'reserve_held' then 'reserve' when 'reserve_released' then 'reserve'
     when 'conversion' then 'conversion' when 'tax_withheld' then 'tax_withheld'
-    else 'adjustments' end)
+    else 'adjustments' end) end
+"""
+_EXPECTED = """
+left join lateral (
+    select count(*) > 0 as is_there,
+        coalesce(bool_or(p.kind in ('capture', 'refund', 'refund_failed')), false) as has_receipt
+    from core.match_items x join core.payments p on p.payment_ref = x.ref
+    where x.match_id = m.match_id and x.side = 'expected'
+) e on m.account is not null or l.kind not in ('sale', 'refund', 'refund_failed')
 """
 #: What providers settled and is matched: it moves from what they owe us to what they hold for us.
 SETTLED = f"""
@@ -159,6 +171,7 @@ select 'settlement', l.provider, b.company, null, l.payout_ref,
 from core.settlement_lines l join stage_books b using (provider)
 join core.match_items i on i.side = 'settled' and i.ref = l.line_ref and i.is_live
 join core.matches m on m.match_id = i.match_id
+{_EXPECTED}
 cross join lateral (values
     ('balance', l.net_amount, l.currency, 'settled'),
     ('fees', l.fee_amount, l.currency, 'fees'),
@@ -197,7 +210,9 @@ join core.matches m on m.match_id = i.match_id
 join stage_accounts_of_banks k on k.account = l.account
 cross join lateral (values
     ('bank', l.account, l.amount, 'received'),
-    (coalesce(m.account, 'transit'), m.provider, -l.amount, 'arrived')
+    (case when exists (select from core.match_items s where s.match_id = m.match_id
+            and s.side = 'settled') then 'transit' else coalesce(m.account, 'transit') end,
+        m.provider, -l.amount, 'arrived')
 ) t (account_kind, finer, amount, words)
 where l.amount <> 0 and {_open("bank", "l.bank_line_ref", "bank")}
 """  # noqa: S608
@@ -209,7 +224,11 @@ select 'settlement', m.provider, b.company, null, 'day:' || {_DAY.format(at="m.m
     t.account_kind, m.provider, null, t.amount, m.currency, null, t.words
 from core.matches m join stage_books b using (provider)
 cross join lateral (values
-    (case when starts_with(m.rule, 'bank') then 'transit' else 'clearing' end,
+    (case when starts_with(m.rule, 'bank') then 'transit' when exists (
+            select from core.match_items x join core.payments p on p.payment_ref = x.ref
+            where x.match_id = m.match_id and x.side = 'expected'
+              and p.kind in ('chargeback', 'chargeback_reversed')) then 'chargebacks'
+        else 'clearing' end,
         m.difference_amount, 'difference'),
     (coalesce(m.account, 'rounding'), -m.difference_amount, 'difference')
 ) t (account_kind, amount, words)
@@ -223,6 +242,8 @@ select 'settlement', m.provider, b.company, null, 'day:' || {_DAY.format(at="m.m
     t.account_kind, m.provider, null, t.amount, i.currency, null, t.words
 from core.matches m join stage_books b using (provider)
 join core.match_items i on i.match_id = m.match_id and i.side = 'expected'
+join core.payments p on p.payment_ref = i.ref and p.order_ref is not null
+    and p.kind in ('capture', 'refund', 'refund_failed')
 cross join lateral (values
     ('clearing', -i.amount, 'given up'), (m.account, i.amount, 'given up')
 ) t (account_kind, amount, words)

@@ -189,14 +189,12 @@ def _note(
 
 def asked(settings: Settings, kind: str) -> list[str]:
     """Providers of a kind that are asked over their API."""
-    return [
-        name
-        for name, one in settings.providers.items()
-        if one.kind == kind
-        and isinstance(one, CalledProvider)
-        and one.asks
-        and not isinstance(one, AdyenProvider)
-    ]
+    return [n for n, one in settings.providers.items() if one.kind == kind and is_asked(one)]
+
+
+def is_asked(one: ProviderSettings) -> bool:
+    """Whether a provider has an API to read, and is to be asked."""
+    return isinstance(one, CalledProvider) and one.asks and not isinstance(one, AdyenProvider)
 
 
 def changes(systems: Systems, name: str, run_id: str | None) -> Tally:

@@ -109,9 +109,7 @@ def _thing(side: str, ref: str, row: Mapping[str, Any]) -> Thing:
         amount = row["paid_amount"] if is_paid else row["gross_amount"]
         currency = row["paid_currency"] if is_paid else currency
     assert amount is not None
-    return Thing(
-        side, ref, kind, amount, currency, row.get("provider"), row["live_match_id"], row
-    )
+    return Thing(side, ref, kind, amount, currency, row.get("provider"), row["live_match_id"], row)
 
 
 def must_be_open(thing: Thing) -> None:

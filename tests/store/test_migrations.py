@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -20,7 +21,15 @@ from sync_assets.domain.catalog import Listings, Prices, ProductComponents, Prod
 from sync_assets.domain.changes import OrderChanges
 from sync_assets.domain.frames import Table
 from sync_assets.domain.items import ProductRefs
+from sync_assets.domain.journals import Invoices
 from sync_assets.domain.orders import CORE_TABLES, Customers, OrderNotes
+from sync_assets.domain.payments import (
+    BankLines,
+    BankStatements,
+    PaymentEvents,
+    Payments,
+    Payouts,
+)
 from sync_assets.domain.progress import OrderLineProgress
 from sync_assets.domain.returns import RefundLines, Refunds, ReturnLines, Returns
 from sync_assets.domain.shipments import (
@@ -31,8 +40,10 @@ from sync_assets.domain.shipments import (
     Shipments,
     TrackingEvents,
 )
+from sync_assets.domain.statements import Statements
 from sync_assets.domain.stock import Availability, Reservations, StockLevels, StockMovements
 
+DAY = pd.ArrowDtype(pyarrow.date32())
 SCHEMAS = {"raw", "core", "plan", "receipt", "mart", "ops"}
 TABLES: Mapping[str, type[Table]] = {
     **CORE_TABLES,
@@ -56,6 +67,13 @@ TABLES: Mapping[str, type[Table]] = {
     "return_lines": ReturnLines,
     "refunds": Refunds,
     "refund_lines": RefundLines,
+    "payment_events": PaymentEvents,
+    "payments": Payments,
+    "payouts": Payouts,
+    "bank_lines": BankLines,
+    "bank_statements": BankStatements,
+    "invoices": Invoices,
+    "reconciliations": Statements,
 }
 #: Columns that a row has from its first step on, which the same transaction takes.
 BY_THE_FIRST_STEP = {(name, "state_at") for name in ("fulfilment_orders", "returns", "refunds")}
@@ -70,6 +88,11 @@ REPORTS = {
     *("ref", "stock_readings", "demand", "policies", "listing_mismatches"),
     *("stock_shortfalls", "stock_drift", "stock_comparisons"),
     *("saga_rules", "saga_steps", "refund_verdicts", "restocked"),
+    # What splits a person made is told beside the columns of a line.
+    "settlement_lines",
+    *("report_files", "report_faults", "settlement_conflicts", "settlement_requests"),
+    *("matches", "match_items", "open_items", "exchange_rates", "periods"),
+    *("journal_entries", "journal_lines", "journal_sources"),
 }
 
 
@@ -156,7 +179,7 @@ def columns(connection: Connection, schema: str, table: str) -> dict[str, dict[s
 def wanted_type(dtype: Any) -> set[str]:
     """The database's types that hold a column of ours."""
     if isinstance(dtype, pd.ArrowDtype):
-        return {"numeric"}
+        return {"date"} if dtype == DAY else {"numeric"}
     if isinstance(dtype, pd.DatetimeTZDtype):
         return {"timestamp with time zone"}
     known = {

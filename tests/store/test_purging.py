@@ -255,7 +255,7 @@ def test_every_table_of_what_systems_said_is_purged(engine: Engine) -> None:
     for table in tables:
         said(engine, "7", 400 * DAY, table=table)
         said(engine, "7", 300 * DAY, table=table)
-    assert len(tables) == 28
+    assert len(tables) == 45
     assert run(engine) == {f"raw.{table}": 1 for table in tables}
 
 

@@ -37,7 +37,9 @@ def test_every_kind_has_an_owner_and_says_what_ends_it() -> None:
 
 
 #: A mapper's words for what it cannot write; whoever writes it tells them in those of its system.
-REWORDED = {"exchange.malformed"}
+REWORDED = {
+    *("exchange.malformed", "journal.empty", "journal.line_unfit", "journal.unbalanced"),
+}
 
 
 def test_few_orders_can_be_released_and_few_kinds_hold_nothing_back() -> None:

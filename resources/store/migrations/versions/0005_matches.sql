@@ -42,6 +42,8 @@ create table core.match_items (
 -- index holds for all.
 create unique index one_live_match_per_item on core.match_items (side, ref) where is_live;
 
+create index ended_match_items on core.match_items (side, ref) where not is_live;
+
 create function core.refuse_revived_match() returns trigger language plpgsql as $$
 begin
     if old.ended_at is not null or row(new.rule, new.difference_amount, new.currency, new.matched_at,
