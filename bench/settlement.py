@@ -2,19 +2,21 @@
 
     python bench/settlement.py [--lines 1000000] [--rounds 1] [--by-line] [--json]
 
-What was captured, refunded and disputed (the expected ledger) and what three providers settled of it
-(the actual one) is put into an empty Postgres; the measured part is what a run of the product does
-with it: match by every rule, say why the rest is open, and post the journals, with fee contracts
-checked, payouts added up and a bank statement beside. Of the lines 90 % carry the provider's id of the
-payment, 5 % the order's number only (with the suffix some providers put behind it), 0.2 % name it in
-their text only, 0.5 % settle two parts of one payment, 0.2 % are a cent off within the tolerance, 3 %
-are refunds, 0.3 % chargebacks, 0.6 % fees by themselves; 0.1 % settle orders nobody knows, and 0.1 %
-settle a payment a second time. Those two stay open, with their reason: `open` counts them.
+What was captured, refunded and disputed (the expected ledger) and what three providers settled of
+it (the actual one) is put into an empty Postgres; the measured part is what a run of the product
+does with it: match by every rule, say why the rest is open, and post the journals, with fee
+contracts checked and payouts added up. Of the lines 90 % carry the
+provider's id of the payment, 5 % the order's number only (with the suffix some providers put
+behind it), 0.2 % name it in their text only, 0.5 % settle two parts of one payment, 0.2 % are a
+cent off within the tolerance, 3 % are refunds, 0.3 % chargebacks, 0.6 % fees by themselves; 0.1 %
+settle orders nobody knows, and 0.1 % settle a payment a second time. Those two stay open, with
+their reason: `open` counts them.
 
-`unexplained` counts lines with neither a match nor a reason, payouts that are not the sum of their
-lines and not told, journal entries that do not balance, and matched lines that are not booked; the run
-fails if it is not zero. `growth_100k_to_1m` is the time of the whole over the time of a tenth, each in
-a fresh database, one after the other. Memory is the peak of our process; the server's own is told beside.
+`unexplained` counts lines with neither a match nor a reason, payouts that are not the sum of
+their lines and not told, journal entries that do not balance, and matched lines that are not
+booked; the run fails if it is not zero. `growth_100k_to_1m` is the time of the whole over the
+time of a tenth, each in a fresh database, one after the other. Memory is the peak of our process,
+not the server's.
 """
 
 import argparse
@@ -247,7 +249,8 @@ select n, p.provider, p.store, p.currency, p.percent, p.fixed, p.dispute,
         when n % 1000 < 96 then 'number' when n % 1000 < 98 then 'text'
         when n % 1000 < 100 then 'cent' else 'id' end as way,
     (500 + (n * 7919) % 20000)::numeric / 100 as amount,
-    timestamptz '2025-03-01 00\\:00Z' + make_interval(secs => (n::bigint * 300 * 86400 / :lines)) as at,
+    timestamptz '2025-03-01 00\\:00Z'
+        + make_interval(secs => (n::bigint * 300 * 86400 / :lines)) as at,
     n / :per_payout as batch
 from generate_series(0, :lines - 1) n
 join (values (0, 'card', 'us', 'USD', 2.9, 0.30, 15), (1, 'wallet', 'uk', 'GBP', 3.4, 0.20, 14),

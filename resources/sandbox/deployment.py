@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from resources.sandbox import settlement_terms
+from resources.sandbox.settlement_facts import ZERO
 from resources.sandbox.settlement_terms import ADYEN, PAYPAL, STRIPE, Contract
 from resources.sandbox.shop_order import STORES
 
@@ -218,7 +219,7 @@ def _of(one: Contract) -> list[Data]:
         span["until"] = f"{one.until}"
     rules: list[Data] = [{**span, "percent": f"{one.percent}", "fixed": f"{one.fixed}"}]
     for kind in ("refund", "chargeback"):
-        if fixed := one.fee(kind, settlement_terms.ZERO):
+        if fixed := one.fee(kind, ZERO):
             rules.append({**span, "kinds": [kind], "fixed": f"{fixed}"})
     return rules
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from resources.sandbox.baskets import UNSUPPORTED_CURRENCY
 from resources.sandbox.checkout import UNPAID, Checkout, address
 from resources.sandbox.deployment import ACCOUNTS
 from resources.sandbox.faults import StandIn
@@ -165,6 +166,8 @@ def _erp(items: dict[str, Item], now: Now, version: int, stock: int) -> OdooStan
         erp.add_warehouse(store.company, store.warehouse)
         for _, code, name in ACCOUNTS:
             erp.add_account(store.company, code, name)
+    # What some customers pay in, although no store takes it: providers settle it all the same.
+    erp.currency(UNSUPPORTED_CURRENCY)
     erp.add_products(
         (sku, item.name, item.price, dict.fromkeys(item.warehouses, stock))
         for sku, item in items.items()

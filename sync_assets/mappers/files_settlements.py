@@ -27,14 +27,20 @@ KIND_OF = {
     word: SettledKind(word)
     for word in (
         *("sale", "refund", "chargeback", "chargeback_reversed"),
-        *("fee", "adjustment", "payout"),
+        *("fee", "adjustment", "payout", "payout_returned", "topup", "refund_failed"),
+        *("reserve_held", "reserve_released", "tax_withheld", "conversion"),
     )
 }
 #: What goes out, and what comes in; fees, adjustments and payouts may do either.
-GOES = frozenset({SettledKind.REFUND, SettledKind.CHARGEBACK})
-COMES = frozenset({SettledKind.SALE, SettledKind.CHARGEBACK_REVERSED})
+GOES = frozenset({SettledKind.REFUND, SettledKind.CHARGEBACK, SettledKind.RESERVE_HELD})
+COMES = frozenset(
+    {
+        *(SettledKind.SALE, SettledKind.CHARGEBACK_REVERSED, SettledKind.REFUND_FAILED),
+        *(SettledKind.RESERVE_RELEASED, SettledKind.TOPUP),
+    }
+)
 #: What is negative in a file that leaves signs out.
-TURNED = GOES | {SettledKind.FEE, SettledKind.PAYOUT}
+TURNED = GOES | {SettledKind.FEE, SettledKind.PAYOUT, SettledKind.TAX_WITHHELD}
 #: A longer key of ours is shortened to a digest.
 LONGEST_REF = 200
 

@@ -177,6 +177,8 @@ def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
     path = config_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     port = host.free_port()
+    money = demo_money.described(path.parent, erp["name"])
+    policies = ("catalog", *(["settlements"] if money else []))
     data = deployment.deployment(
         urls,
         erp=erp["config"],
@@ -186,7 +188,9 @@ def _write_config(urls: dict[str, str], erp: dict[str, Any]) -> Path:
         webhook_secrets=["env:DEMO_WEBHOOK_SECRET"],
         receiver={"port": port, "public_url": f"http://127.0.0.1:{port}"},
         store_options={"lag_seconds": 1},
-        **demo_money.described(path.parent, erp["name"]),
+        # Whole paths: whoever looks at the demo later stands somewhere else.
+        policies={name: str(path.parent / "policies" / f"{name}.yaml") for name in policies},
+        **money,
     )
     path.write_text(deployment.as_toml(data))
     demo_goods.write_policy(path.parent)

@@ -56,7 +56,7 @@ def carry(
     The same is run twice: the second run has nothing left to do.
     """
     if not systems.settings.providers:
-        say("Payments are left out: this ERP has no accounts for them (they are in the other demo)")
+        say("Payments are left out: only the stand-in ERP has accounts for them")
         return [], {}
     began = time.monotonic()
     with connected(systems.engine) as connection:

@@ -53,9 +53,7 @@ class Judged:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def settle(
-    engine: Engine, year: Year, folder: Path, planted: int, say: Say = lambda line: None
-) -> Judged:
+def settle(engine: Engine, year: Year, folder: Path, say: Say = lambda line: None) -> Judged:
     """Carry a year through the steps in an empty database, and judge it."""
     last = max(one.placed_at for one in year.orders)
     now = last + LATER

@@ -74,7 +74,8 @@ def diagnose(
 
 def _looked_back(connection: Connection, now: datetime) -> datetime:
     """From when on fees and dates are looked at: what is loaded of old years is no less wrong."""
-    newest = [one for one in connection.execute(text(_NEWEST)).scalars() if one is not None]
+    told = connection.execute(text(_NEWEST)).scalars()
+    newest: list[datetime] = [one for one in told if one is not None]
     return min([now, *([max(newest)] if newest else [])]) - LOOK_BACK
 
 

@@ -160,7 +160,7 @@ class EntryHand:
         held = self._look_up(outcomes.values())
         for key, outcome in outcomes.items():
             outcome.begun = outcome.begun or key in held
-        absent = [one for key, one in outcomes.items() if key not in held and one.is_open]
+        absent = [o for key, o in outcomes.items() if o.is_open and _lacks_lines(held.get(key))]
         self._draft(absent)
         fresh = self._look_up(one for one in absent if one.is_open)
         self._post([one for one in outcomes.values() if one.is_open], {**held, **fresh})
@@ -255,6 +255,11 @@ class EntryHand:
             amount=entry.total_amount,
             payload={"booked_on": entry.booked_on, "lines": entry.lines},
         )
+
+
+def _lacks_lines(entry: SeenJournal | None) -> bool:
+    """Whether it is not there, or is a head alone: a run died before it wrote the lines."""
+    return entry is None or entry.state == "draft" and not entry.lines
 
 
 def _differences(document: JournalDocument, entry: SeenJournal) -> Iterable[str]:

@@ -210,10 +210,11 @@ select l.line_ref, l.provider, l.gross_amount, l.currency, 'held back'
 select line_ref, provider, gross_amount, currency, 'releases what was held'
 from reserves l where kind = 'reserve_released' and is_covered and not is_matched
   and {_NOT_TAKEN_OUT}
-""",
+""",  # noqa: S608
 }
 #: A release is covered by holds of the same reference up to their sum; without a reference, by an
-#: earlier hold of the same amount.
+#: earlier hold of the same amount. What was released too much takes nothing from a later hold: only
+#: a sum below its lowest before is not covered.
 _RESERVES = """
 create temp table reserves on commit drop as
 with named as (
@@ -222,7 +223,7 @@ with named as (
             and i.is_live) as is_matched
     from core.settlement_lines l
     where l.kind in ('reserve_held', 'reserve_released') and not l.is_split
-), counted as (
+), summed as (
     select n.*,
         sum(-gross_amount) over (partition by provider, currency, name
             order by occurred_at, kind, line_ref) as left_of_name,
@@ -235,9 +236,19 @@ with named as (
         count(*) filter (where kind = 'reserve_released') over (
             partition by provider, currency, abs(gross_amount), name is null) as releases
     from named n
+), counted as (
+    select s.*,
+        least(0, min(left_of_name) over (partition by provider, currency, name
+            order by occurred_at, kind, line_ref
+            rows between unbounded preceding and 1 preceding)) as low_of_name,
+        least(0, min(left_of_amount) over (partition by provider, currency, abs(gross_amount),
+            name is null order by occurred_at, kind, line_ref
+            rows between unbounded preceding and 1 preceding)) as low_of_amount
+    from summed s
 )
 select line_ref, provider, kind, gross_amount, currency, occurred_at, is_matched,
-    case when name is not null then left_of_name >= 0 else left_of_amount >= 0 end as is_covered,
+    case when name is not null then left_of_name >= low_of_name
+        else left_of_amount >= low_of_amount end as is_covered,
     case when name is not null then rest_of_name <= 0 else place <= releases end as is_released
 from counted
 """

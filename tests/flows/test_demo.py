@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,7 @@ def assert_in_step(summary: dict[str, Any]) -> None:
         *[("stock_compare", True)] * 3,
         *[("shipments", True)] * (4 if summary["parcels"] else 2),
         *[("returns", True)] * 3,
+        *[("settlements", True)] * 2,
     ]
     assert summary["runs"][1]["failed_checks"] == []
     for one in summary["stock"]:
@@ -98,7 +100,20 @@ def assert_in_step(summary: dict[str, Any]) -> None:
     for one in summary["parcels"]:
         assert one["shipped"] == one["customers_told"] == one["completed"]
         assert one["refunded_total"] == one["credited_total"]
+    assert_settled(summary["money"])
     assert summary["seconds"] > 0
+
+
+def assert_settled(money: dict[str, Any]) -> None:
+    """Every planted fault is found once, nothing else is, and the ERP has our entries."""
+    assert [one["found"] for one in money["faults"]] == [1] * len(money["faults"])
+    assert (money["beside"], money["unexplained"], money["second_run_changed"]) == ([], 0, False)
+    for one in money["payments"]:
+        assert one["entries"] == one["entries_in_erp"] > 0
+        assert one["debits"] == one["debits_in_erp"]
+        parts = [Decimal(one[name]) for name in ("captured", "given_back", "fees", "converted")]
+        assert sum(parts) == Decimal(one["net"])
+        assert Decimal(one["net"]) - Decimal(one["paid_out"]) == Decimal(one["held_there"])
 
 
 @needs_baskets
@@ -115,6 +130,19 @@ def test_the_demo_carries_real_baskets_into_the_erp_and_finds_what_was_planted(h
     assert summary["held_by_reason"] == dict(expected)
     assert summary["held"] == sum(bool(one.defects) for one in planted) > 0
     assert summary["ui"] is None
+    money = summary["money"]
+    assert [one["provider"] for one in money["payments"]] == ["adyen_eu", "paypal_uk", "stripe_us"]
+    assert sorted(one["found_as"] for one in money["faults"]) == [
+        *("amount_short", "doubled", "fee_over", "order_unknown", "payout_not_in_bank"),
+        "tolerance",
+    ]
+    # Each planted finding is open, but for the cent that the tolerance took.
+    assert sum(one["open"] for one in money["payments"]) == 5
+    lost = [Decimal(one["paid_out"]) - Decimal(one["in_bank"]) for one in money["payments"]]
+    assert lost[:2] == [0, 0]
+    assert lost[2] > 0
+    provider = money["example"].split()[-1]
+    assert f"[providers.{provider}]" in (home / "demo" / "sync.toml").read_text()
 
 
 def row(invoice: str, code: str, quantity: int, price: str, **more: str) -> list[str]:
@@ -159,6 +187,11 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
     # 3.00 + 2.55 + 18.00, 12.50, 17.70 - 1.20 and 6.00: what the invoices come to
     (pounds,) = summary["sums"]
     assert (pounds["currency"], pounds["core_total"]) == ("GBP", "58.55")
+    # 58.55 less what was planted, a cent and 2.00; too little for PayPal to send it to the bank.
+    (settled,) = summary["money"]["payments"]
+    assert (settled["provider"], settled["captured"]) == ("paypal_uk", "56.54")
+    assert settled["paid_out"] == "0.00"
+    assert [one["found_as"] for one in summary["money"]["faults"]] == ["tolerance", "amount_short"]
     assert summary["file"]["rows"] == len(ROWS)
     assert summary["file"]["decisions"] == {
         "product line": 5,
@@ -171,6 +204,14 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
     }
 
 
+BOOKED = {"entries": 2, "entries_in_erp": 2, "debits": "10.00", "debits_in_erp": "10.00"}
+MONEY = {
+    "payments": [BOOKED],
+    "faults": [{"planted": "fee high", "found": 1}],
+    "beside": [],
+    "unexplained": 0,
+    "second_run_changed": False,
+}
 PARCELS = {"shipped": 3, "customers_told": 3, "refunded_total": "2.14", "credited_total": "2.14"}
 
 
@@ -189,6 +230,13 @@ PARCELS = {"shipped": 3, "customers_told": 3, "refunded_total": "2.14", "credite
         ({"parcels": [{**PARCELS, "customers_told": 2}]}, False),
         ({"parcels": [{**PARCELS, "credited_total": "0.00"}]}, False),
         ({"runs": [{"success": True}, {"success": False}]}, False),
+        ({"money": {}}, True),  # an ERP without accounts for it
+        ({"money": {**MONEY, "payments": [{**BOOKED, "entries_in_erp": 1}]}}, False),
+        ({"money": {**MONEY, "payments": [{**BOOKED, "debits_in_erp": "9.99"}]}}, False),
+        ({"money": {**MONEY, "faults": [{"planted": "fee high", "found": 0}]}}, False),
+        ({"money": {**MONEY, "beside": ["fee_over stripe_us:txn_1"]}}, False),
+        ({"money": {**MONEY, "unexplained": 1}}, False),
+        ({"money": {**MONEY, "second_run_changed": True}}, False),
     ],
 )
 def test_only_a_whole_and_equal_world_is_in_step(change: dict[str, Any], good: bool) -> None:
@@ -202,6 +250,7 @@ def test_only_a_whole_and_equal_world_is_in_step(change: dict[str, Any], good: b
         "sums_match": True,
         "stock": [{"store": "us", "differ": 0}],
         "parcels": [PARCELS],
+        "money": MONEY,
         "runs": [{"success": True}],
     }
     assert demo.in_step({**summary, **change}) is good

@@ -308,14 +308,28 @@ def test_a_later_order_closes_an_earlier_line(ledgers: Ledgers) -> None:
     assert ledgers.match() == {"reference": 1}
 
 
-def test_an_ended_match_frees_both_sides(ledgers: Ledgers) -> None:
+def test_an_ended_match_frees_both_sides_for_others_and_not_for_one_another(
+    ledgers: Ledgers,
+) -> None:
     ledgers.sold(1)
     ledgers.match()
     ledgers.end("card:t1")
     assert ledgers.tied() == []
-    assert ledgers.match() == {"exact": 1}
-    rows = read_rows(ledgers.connection, "select ended_at is null as live from core.matches")
-    assert sorted(row["live"] for row in rows) == [False, True]
+    assert ledgers.match() == {}
+    ledgers.line("card:t0", "10.00", payment_id="pay_1", occurred_at=NOON)
+    ledgers.payment("us:2:capture", "10.00", payment_id="pay_1", order="us:1", **later(2))
+    assert ledgers.match() == {"exact": 2}
+    assert ledgers.tied() == [
+        ("exact", "card:t0", "us:1:capture"),
+        ("exact", "card:t1", "us:2:capture"),
+    ]
+
+
+def test_what_a_person_took_out_of_a_rule_stays_out(ledgers: Ledgers) -> None:
+    ledgers.line("card:f1", "-9.00", kind="fee", description="Monthly fee")
+    assert ledgers.match() == {"fee": 1}
+    ledgers.end("card:f1")
+    assert ledgers.match() == {}
 
 
 def test_nothing_is_matched_twice_at_a_time(ledgers: Ledgers) -> None:
@@ -401,6 +415,17 @@ def test_a_release_without_a_name_needs_an_earlier_hold_of_its_amount(ledgers: L
     hold(ledgers, "card:r3", "10.00", 5)
     assert ledgers.match() == {"reserve": 2, "release": 1}
     assert "card:r0" not in {left for _, left, _ in ledgers.tied()}
+
+
+@pytest.mark.parametrize("name", ["pay_1", None])
+def test_what_was_released_too_much_takes_nothing_from_a_later_hold(
+    ledgers: Ledgers, name: str | None
+) -> None:
+    for place, amount in enumerate(("7.00", "-7.00", "7.00", "7.00", "-7.00", "7.00")):
+        hold(ledgers, f"card:r{place}", amount, place, name)
+    assert ledgers.match() == {"reserve": 2, "release": 2}
+    open_ones = {"card:r0", "card:r3"}
+    assert not open_ones & {left for _, left, _ in ledgers.tied()}
 
 
 def test_two_sides_of_a_conversion_are_tied(ledgers: Ledgers) -> None:

@@ -1,6 +1,8 @@
 """The stand-ins' deployment: data that settings accept, and the same after a way through TOML."""
 
 import tomllib
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,10 @@ from hypothesis import strategies as st
 
 from resources import settings
 from resources.sandbox import deployment
+from resources.sandbox.checkout import PAID
+from sync_assets.domain.payments import SettledKind
+from sync_assets.domain.settlement_policy import SettlementPolicy
+from sync_assets.settlements import reading
 
 URLS = {name: f"http://127.0.0.1:8000/{name}" for name in ("us", "uk", "eu", "odoo")}
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
@@ -57,6 +63,31 @@ def test_an_erp_of_another_kind_brings_its_own_description(
     found = settings.parse(tomllib.loads(deployment.as_toml(data)))
     assert {store.company for store in found.stores.values()} == {"One Ltd"}
     assert {store.erp for store in found.stores.values()} == {"tryton"}
+
+
+def test_every_store_has_one_provider_with_a_bank_of_its_company(tmp_path: Path) -> None:
+    found = settings.parse({**deployment.deployment(URLS), **deployment.money(tmp_path)})
+    for store in ("us", "uk", "eu"):
+        [name] = [name for name in found.providers if store in found.paid_by(name)]
+        provider = found.providers[name]
+        assert {"*", PAID[store][0]} == set(provider.payment_methods)
+        assert provider.bank is not None
+        bank = found.banks[provider.bank]
+        assert (bank.company, bank.currency) == (
+            found.stores[store].company,
+            found.stores[store].currencies[0],
+        )
+    assert not any(reading.is_asked(one) for one in found.providers.values())
+
+
+def test_the_policy_names_an_account_of_the_erp_for_whatever_is_booked() -> None:
+    said = SettlementPolicy.model_validate_json(deployment.settlements_policy())
+    codes = {kind: code for kind, code, _ in deployment.ACCOUNTS}
+    assert len(set(codes.values())) == len(codes)
+    for books in said.companies.values():
+        assert dict(books.accounts) == codes
+    [_, dispute, *_] = said.rule("stripe_us").fees
+    assert (dispute.kinds, dispute.fixed) == ((SettledKind.CHARGEBACK,), Decimal("15.00"))
 
 
 @given(TABLES)
