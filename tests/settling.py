@@ -469,7 +469,9 @@ class Money:
 
     def held(self) -> set[tuple[str, str]]:
         """What is not booked: the account, rate or month that is missing, and the code."""
-        return {(ref.removeprefix("books:"), code) for ref, code in self.told() if ref[:6] == "books:"}
+        return {
+            (ref.removeprefix("books:"), code) for ref, code in self.told() if ref[:6] == "books:"
+        }
 
     def books(self, like: str = "%") -> dict[str, list[str]]:
         """Journal entries by key: day, then account, amount and, if another, company amount."""
@@ -508,7 +510,7 @@ class Money:
         for ref, (entry, *twins) in self.world.erp.entries_by_ref().items():
             assert not twins, ref
             assert entry["state"] == "posted", ref
-            own = dict((company, currency) for currency, _, company, *_ in STORES.values())
+            own = {company: currency for currency, _, company, *_ in STORES.values()}
             found[ref] = sorted(
                 f"{line['account']} {money(line['amount'], line['currency'])}"
                 + (
@@ -523,7 +525,7 @@ class Money:
     def counts(self) -> dict[str, int]:
         """Rows of everything a run may write."""
         return {
-            table: self.world.rows(f"select count(*) as n from {table}")[0]["n"]  # noqa: S608
+            table: self.world.rows(f"select count(*) as n from {table}")[0]["n"]
             for table in COUNTED
         }
 
@@ -547,7 +549,7 @@ set shipped_units = held.shipped_units + excluded.shipped_units
 
 def _insert(table: str, row: Row) -> str:
     names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
-    return f"insert into {table} ({names}) values ({marks})"  # noqa: S608
+    return f"insert into {table} ({names}) values ({marks})"
 
 
 def money(amount: Decimal, currency: str) -> str:
@@ -728,7 +730,7 @@ def bank_camt(number: int, opening: str, *credits: tuple[str, str], at: datetime
     closing = Decimal(opening) + sum((Decimal(amount) for amount, _ in credits), Decimal())
     day = f"{at:%Y-%m-%d}"
     rows = "".join(
-        f'<Ntry>{_amount(Decimal(amount))}<Sts>BOOK</Sts><BookgDt><Dt>{day}</Dt></BookgDt>'
+        f"<Ntry>{_amount(Decimal(amount))}<Sts>BOOK</Sts><BookgDt><Dt>{day}</Dt></BookgDt>"
         f"<AcctSvcrRef>B{number}-{place}</AcctSvcrRef><NtryDtls><TxDtls>"
         f"<RmtInf><Ustrd>{words}</Ustrd></RmtInf></TxDtls></NtryDtls></Ntry>"
         for place, (amount, words) in enumerate(credits, 1)

@@ -9,7 +9,7 @@ back is given back here; anything else that may happen to money is for the gener
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -298,15 +298,14 @@ def _twice(maker: _Maker, one: Paid) -> None:
 def _ghost(maker: _Maker, one: Paid) -> None:
     """Sold as it should be; and another sale like it, of an order that no shop has."""
     _sale(maker, one)
-    ghost = Paid(
-        f"{one.store}:unknown", one.store, "99999999", "payment-of-nobody", *_rest(one), True
+    ghost = replace(
+        one,
+        order_ref=f"{one.store}:unknown",
+        number="99999999",
+        payment="payment-of-nobody",
     )
     made = maker.line(ghost, "sale", ghost.total, ghost.at, "", None)
     maker.plant("order_unknown", "order_unknown", _key(made))
-
-
-def _rest(one: Paid) -> tuple[Decimal, str, datetime]:
-    return one.total, one.currency, one.at
 
 
 def _dear(maker: _Maker, one: Paid) -> None:

@@ -262,10 +262,19 @@ _OF_REFUND = {
 }
 
 
+def _money(facts: Facts, now: datetime) -> Iterator[Wait]:
+    """What a provider keeps; a refund that is still under way is told as that."""
+    under_way = {one.refund_ref for one in facts.refunds if one.state in _OF_REFUND}
+    for one in facts.money:
+        if one.ref not in facts.covered | under_way:
+            what = f" to {one.what} {one.ref}"
+            yield Wait(On.PROVIDER, one.provider, what, one.since, one.due)
+
+
 Rule = Callable[[Facts, datetime], Iterator[Wait]]
 WAITS: tuple[Rule, ...] = (
     *(_blocking_people, _mapping, _payment, _writes, _acceptance),
-    *(_unasked, _requests, _parcels, _returns, _refunds, _other_people),
+    *(_unasked, _requests, _parcels, _returns, _refunds, _money, _other_people),
 )
 
 
@@ -279,7 +288,8 @@ def sentence(wait: Wait, now: datetime) -> str:
     who = _WHO.get(wait.on) or (wait.name if wait.on == On.SYSTEM else f"{wait.on} {wait.name}")
     said = f"waits for {who.strip()}{wait.what}"
     if wait.due is not None:
-        return f"{said} {'at' if wait.due > now else 'due since'} {_clock(wait.due, now)}"
+        word = "until" if wait.on == On.PROVIDER else "at"
+        return f"{said} {word if wait.due > now else 'due since'} {_clock(wait.due, now)}"
     if wait.since is None:
         return said
     if wait.last_word:

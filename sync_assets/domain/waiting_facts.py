@@ -88,6 +88,18 @@ class MoneyBack:
 
 
 @dataclass(frozen=True)
+class MoneyDue:
+    """Money that a provider has still to settle, or to pay out."""
+
+    #: The payment, the settled line or the payout.
+    ref: str
+    provider: str
+    what: str  # settle, pay out
+    since: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Units:
     """What one order line has come to."""
 
@@ -120,6 +132,7 @@ class Facts:
     returns: tuple[GoodsBack, ...] = ()
     refunds: tuple[MoneyBack, ...] = ()
     lines: tuple[Units, ...] = ()
+    money: tuple[MoneyDue, ...] = ()
 
     @property
     def covered(self) -> set[str]:

@@ -338,7 +338,7 @@ def _tell_money(money: dict[str, Any]) -> None:
     if not money:
         return
     title = "Payments: what providers settled, what reached the bank, what is in the books"
-    table(title, money["payments"])
+    table(title, money["payments"], demo_money.SHOWN)
     table("Faults planted in report files and bank statements, and found", money["faults"])
     for one in money["beside"]:
         out.print(f"[red]Not planted, and found: {escape(one)}[/red]")

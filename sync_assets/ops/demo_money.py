@@ -26,6 +26,11 @@ from sync_assets.settlements.things import Act
 
 Row = dict[str, Any]
 ZERO = Decimal(0)
+#: Of what is counted, as much as a terminal is wide.
+SHOWN = (
+    *("provider", "currency", "captured", "given_back", "fees", "net", "paid_out", "in_bank"),
+    *("open", "debits", "debits_in_erp"),
+)
 
 
 def described(folder: Path, erp: str) -> dict[str, Any]:

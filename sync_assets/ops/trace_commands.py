@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 
 from resources.wiring import utc_now
-from sync_assets.ops import trace_finding, trace_things, tracing
+from sync_assets.ops import trace_finding, trace_money, trace_things, tracing
 from sync_assets.ops.console import NO, answer, clearly, fail, out, table
 from sync_assets.ops.report import plain
+from sync_assets.ops.settlements_open import readable
 from sync_assets.ops.shell import AsJson, Demo, store_of
 
 app = typer.Typer()
@@ -34,7 +35,8 @@ def trace(
         str,
         typer.Argument(
             help="Our key (us:1042, us:1042:f1, us:1042:r1), an order number, a payment, a "
-            "tracking number, or a number or id the warehouse, shop, provider or ERP gave."
+            "tracking number, a settled line, payout, bank or journal entry, or a number or id the "
+            "warehouse, shop, provider or ERP gave."
         ),
     ],
     only: Annotated[
@@ -51,8 +53,9 @@ def trace(
     Then everything that happened, in time order (UTC): what systems said, what was planned, written
     and answered, parcels and carriers' words, returns, refunds, credit memos, what people did.
 
-    Several orders under one reference are all told, the newest first, at most twenty. Names and
-    addresses are never shown. Ends with 1 when nothing is known.
+    Several orders under one reference are all told, the newest first, at most twenty. Those of a
+    payout, a bank entry or a journal entry are listed with counts and sums. Names and addresses are
+    never shown. Ends with 1 when nothing is known.
 
     sync-assets trace us:1042
 
@@ -77,6 +80,16 @@ def _fail_unknown(reference: str, of_no_order: Sequence[str]) -> NoReturn:
 
 
 def _tell(value: dict[str, Any]) -> None:
+    for batch in value["batches"]:
+        rows = [readable(row) for row in trace_money.batch_rows(batch)]
+        table(escape(trace_money.batch_title(batch)), rows)
+    if value["batches"] and value["orders"] > 1:
+        out.print("One of them: `sync-assets trace ORDER`.")
+        return
+    _tell_lives(value)
+
+
+def _tell_lives(value: dict[str, Any]) -> None:
     shown = len(value["found"])
     if value["orders"] > 1:
         rest = "" if shown == value["orders"] else f"; the newest {shown} are told"
@@ -115,8 +128,14 @@ def _tell_things(found: dict[str, Any]) -> None:
     table("Returns", found["returns"], [*columns, "exchange_order_ref"])
     columns = ["refund_ref", "state", "state_at", "amount", "currency", "method", "return_ref"]
     table("Refunds", found["refunds"], columns)
+    for title, name in _MONEY:
+        rows = [readable(row) for row in found["money"][name]]
+        table(title, rows, trace_money.TABLES[name])
     columns = ["our_ref", "system", "remote_kind", "remote_id", "remote_number", "first_seen_at"]
     table("References", found["references"], columns)
+
+
+_MONEY = (("Payments", "payments"), ("Booked in", "entries"), ("Open of its money", "open"))
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

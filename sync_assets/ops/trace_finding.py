@@ -5,12 +5,14 @@ First our keys that the reference leads to, then the orders those belong to; bot
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from resources.store.frames import read_rows
 from sync_assets.domain.tracking import folded, parcel_ref
+from sync_assets.ops import trace_money_finding
 
 #: More orders than these are not told at once.
 MOST = 20
@@ -21,6 +23,7 @@ FORMS = (
     *("us:1042:r1 (a return)", "the sender's reference of it", "an exchange order"),
     *("us:881 (a refund)", "the shop's or the provider's id of it"),
     "the ERP's number or id of an order, a delivery or a credit memo",
+    *trace_money_finding.FORMS,
 )
 #: What may be known by another system's id or number only: its name for people, by which kinds.
 RECEIPTS = {
@@ -29,6 +32,7 @@ RECEIPTS = {
     "credit_memos": ("credit memo", ("odoo", "tryton")),
     "credit_reversals": ("credit reversal", ("odoo", "tryton")),
     "restocks": ("restock", ("odoo", "tryton")),
+    "journal_entries": ("journal entry", ("odoo", "tryton")),
     "refunds": ("refund", ("woocommerce",)),
     "exchanges": ("exchange order", ("woocommerce",)),
 }
@@ -45,6 +49,8 @@ class Found:
     forms: dict[str, list[str]] = field(default_factory=dict)
     #: What is known under the reference, and belongs to no order yet.
     nobodys: list[str] = field(default_factory=list)
+    #: Payouts, bank entries and journal entries of that name, with the sums of their orders.
+    batches: list[dict[str, Any]] = field(default_factory=list)
 
 
 def find(connection: Connection, reference: str) -> Found:
@@ -53,22 +59,50 @@ def find(connection: Connection, reference: str) -> Found:
     if not said:
         return Found()
     keys = {said: "our key"} | _keys(connection, said)
-    rows = _orders(connection, keys)
+    placed, forms = _told(_orders(connection, keys), keys)
+    known = set(placed)
+    things = trace_money_finding.things(connection, said, list(keys))
+    money = trace_money_finding.behind(connection, things, list(known), MOST)
+    for ref, (told, placed_at) in money.orders.items():
+        placed.setdefault(ref, placed_at)
+        forms.setdefault(ref, told)
+    orders = sorted(placed, key=lambda ref: (placed[ref] is None, _newest(placed[ref]), ref))
+    count = len(orders) - len(money.orders.keys() - known) + money.more
+    nobodys = [] if orders else [*_nobodys(connection, keys), *_of_no_order(things)]
+    return Found(orders[:MOST], count, forms, nobodys, money.batches)
+
+
+def _told(
+    rows: Iterable[dict[str, Any]], keys: dict[str, str]
+) -> tuple[dict[str, datetime | None], dict[str, list[str]]]:
+    """When each order was placed, and the forms in which it was found."""
+    placed: dict[str, datetime | None] = {}
     forms: dict[str, list[str]] = {}
     for row in rows:
         form = next((f for key, f in keys.items() if row["key"] in _parts(key)), "our key")
+        placed[row["order_ref"]] = row["placed_at"]
         told = forms.setdefault(row["order_ref"], [])
         if form not in told:
             told.append(form)
-    orders = list(forms)
-    nobodys = [] if orders else _nobodys(connection, keys)
-    return Found(orders[:MOST], len(orders), forms, nobodys)
+    return placed, forms
+
+
+def _newest(placed_at: datetime | None) -> float:
+    return -placed_at.astimezone(UTC).timestamp() if placed_at else 0
+
+
+def _of_no_order(things: Iterable[trace_money_finding.Thing]) -> list[str]:
+    return sorted(f"{one.kind} {one.ref}" for one in things)
 
 
 def orders_of(connection: Connection, key: str) -> list[str]:
     """The orders that one of our keys belongs to."""
     rows = _orders(connection, [key])
-    return list(dict.fromkeys(row["order_ref"] for row in rows))
+    found = list(dict.fromkeys(row["order_ref"] for row in rows))
+    if found:
+        return found
+    things = trace_money_finding.things(connection, key, [key])
+    return list(trace_money_finding.behind(connection, things, [], MOST).orders)
 
 
 def _keys(connection: Connection, said: str) -> dict[str, str]:
@@ -144,7 +178,7 @@ def _orders(connection: Connection, keys: Iterable[str]) -> list[dict[str, Any]]
 
 #: What was set aside is in no core table: its exception, or what the shop said of it, is.
 _ORDERS = """
-select f.order_ref, f.key from (
+select f.order_ref, f.key, o.placed_at from (
     select order_ref, order_ref as key from core.orders where order_ref = any(:keys)
     union
     select order_ref, fulfilment_ref from core.fulfilment_orders where fulfilment_ref = any(:keys)

@@ -10,6 +10,7 @@ from sync_assets.domain.waiting_facts import (
     Facts,
     GoodsBack,
     MoneyBack,
+    MoneyDue,
     OpenException,
     OpenWrite,
     Parcel,
@@ -42,6 +43,7 @@ def facts_of(
     writes: list[Row],
     exceptions: list[Row],
     rests: tuple[Rest, ...],
+    money: tuple[MoneyDue, ...] = (),
 ) -> Facts:
     """What is known of one order, as far as it decides whom the order waits for."""
     mine = {key for key, owners in things.owners.items() if order_ref in owners}
@@ -66,6 +68,7 @@ def facts_of(
         parcels=tuple(_parcels(order_ref, things)),
         returns=tuple(_return(row) for row in of(order_ref, things.returns)),
         refunds=tuple(_refund(row) for row in of(order_ref, things.refunds)),
+        money=money,
         lines=tuple(
             Units(*(int(row[f"{name}_units"]) for name in _UNITS))
             for row in of(order_ref, things.lines)

@@ -2,7 +2,7 @@
 
 Everything is read in one transaction and by a fixed number of statements, however many orders carry
 the reference: finding them, their things (`trace_things`), what happened (`trace_events`,
-`trace_goods`), and whom they wait for (`trace_waits`).
+`trace_goods`, `trace_money`), and whom they wait for (`trace_waits`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from sync_assets.domain import waiting, waiting_facts
-from sync_assets.ops import trace_events, trace_finding, trace_goods, trace_things, trace_waits
+from sync_assets.ops import (
+    trace_events,
+    trace_finding,
+    trace_goods,
+    trace_money,
+    trace_things,
+    trace_waits,
+)
 from sync_assets.ops.trace_things import Row, Things, of
 
 Traced = dict[str, Any]
@@ -33,6 +40,7 @@ def trace(connection: Connection, reference: str, now: datetime, only: str | Non
         "orders": found.count,
         "found": lives,
         "of_no_order": found.nobodys,
+        "batches": found.batches,
     }
 
 
@@ -41,6 +49,7 @@ def lives_of(connection: Connection, order_refs: Sequence[str], now: datetime) -
     if not order_refs:
         return []
     things = trace_things.gather(connection, order_refs)
+    money = trace_money.gather(connection, things)
     versions = trace_events.raw_versions(connection, things)
     writes = trace_events.writes(connection, things)
     exceptions = trace_events.exceptions(connection, things)
@@ -59,16 +68,26 @@ def lives_of(connection: Connection, order_refs: Sequence[str], now: datetime) -
         *trace_goods.parcel_events(things),
         *trace_goods.restock_events(connection, things),
         *trace_goods.verdict_events(connection, things),
+        *trace_money.events(money),
         *trace_events.exception_events(things, exceptions),
         *trace_events.audit_events(connection, things),
     ]
     facts = [
         trace_waits.facts_of(
-            ref, things, versions=versions, writes=writes, exceptions=exceptions, rests=rests
+            ref,
+            things,
+            versions=versions,
+            writes=writes,
+            exceptions=exceptions,
+            rests=rests,
+            money=trace_money.due_of(ref, money),
         )
         for ref in order_refs
     ]
-    return [_life(one, things, events, now) for one in facts]
+    return [
+        {**_life(one, things, events, now), "money": trace_money.told(one.order_ref, money)}
+        for one in facts
+    ]
 
 
 def events_behind(connection: Connection, subject_ref: str, now: datetime) -> list[Row]:

@@ -259,7 +259,7 @@ class EntryHand:
 
 def _lacks_lines(entry: SeenJournal | None) -> bool:
     """Whether it is not there, or is a head alone: a run died before it wrote the lines."""
-    return entry is None or entry.state == "draft" and not entry.lines
+    return entry is None or (entry.state == "draft" and not entry.lines)
 
 
 def _differences(document: JournalDocument, entry: SeenJournal) -> Iterable[str]:

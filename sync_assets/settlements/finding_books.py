@@ -45,7 +45,8 @@ where state in ('cancelled', 'failed', 'trashed') and kept > 0 and exists (
    or state = 'completed' and captured < total_amount
 """  # noqa: S608
 
-#: Orders whose ERP tells its invoices: posted ones come to what was sold.
+#: Orders whose ERP tells its invoices: posted ones come to what was sold, two days after
+#: the order is completed; until then a part may be invoiced.
 INVOICES = """
 with invoiced as (
     select order_ref, sum(total_amount) as total, count(*) as invoices, min(system) as system
@@ -62,8 +63,9 @@ select 'order', o.order_ref, 'settlement.' || case
 from core.orders o join stage_erps e using (store)
 left join invoiced v using (order_ref)
 where o.placed_at > :since and o.total_amount > 0
-  and (v.order_ref is null and o.state = 'completed' and o.changed_at < :now - interval '2 days'
-    or v.total <> o.total_amount)
+  and (v.total > o.total_amount
+    or coalesce(v.total, 0) < o.total_amount and o.state = 'completed'
+       and o.changed_at < :now - interval '2 days')
 """
 
 #: Files that could not be read, or not whole, or that hold something else than they say. A later

@@ -313,43 +313,42 @@ def _stage_accounts(connection: Connection, rules: SettlementPolicy) -> None:
     )
 
 
-#: What is booked together, each item with its entry and its line there; where no account is named
-#: for it, or no rate known, the whole entry waits.
-_PLACED = """
-create temp table placed on commit drop as
-with keyed as (
-    select i.*, a.account,
-        case c.detail when 'line' then i.source_kind || ':' || i.source_ref else '' end as single,
-        to_char(i.on_day, 'YYYY-MM') as period,
-        case when i.kind in ('receipts', 'refunds', 'revenue') then i.store else '' end as shop
-    from items i join stage_companies c using (company)
-    left join stage_accounts a on a.company = i.company and a.account_kind = i.account_kind
-        and a.finer = coalesce(i.finer, '')
-), numbered as (
-    select k.*, dense_rank() over (order by company collate "C", kind collate "C",
-        provider collate "C", shop collate "C", batch collate "C", period collate "C",
-        single collate "C") as number
-    from keyed k
-)
-select n.*, dense_rank() over (partition by number
-    order by account_kind collate "C", account collate "C", currency collate "C",
-        tax_code collate "C", store collate "C", words collate "C")::integer as line_no
-from numbered n
+#: What is booked together has these alike; no sort of all items is needed to number them.
+_KEY = "company, kind, payer, shop, batch, period, single"
+_KEYED = """
+create temp table keyed on commit drop as
+select i.kind, i.company, coalesce(i.provider, '') as payer, i.batch, i.on_day, i.source_kind,
+    i.source_ref, i.match_id, i.purpose, i.account_kind, i.finer, i.amount, i.currency,
+    i.company_amount, i.words, a.account, coalesce(i.tax_code, '') as tax,
+    coalesce(i.store, '') as of_store, to_char(i.on_day, 'YYYY-MM') as period,
+    case c.detail when 'line' then i.source_kind || ':' || i.source_ref else '' end as single,
+    case when i.kind in ('receipts', 'refunds', 'revenue') then coalesce(i.store, '') else '' end
+        as shop
+from items i join stage_companies c using (company)
+left join stage_accounts a on a.company = i.company and a.account_kind = i.account_kind
+    and a.finer = coalesce(i.finer, '')
 """
-#: Entries and their days. A closed month's things go to the next open month's first day, or wait.
-_ENTRIES = """
+#: Entries and their days. A closed month's things go to the next open month's first day, or wait;
+#: where no account is named for an item, or no rate is known, the whole entry waits.
+_ENTRIES = f"""
 create temp table entries on commit drop as
-select number, min(kind) as kind, min(provider) as provider, min(company) as company,
-    nullif(min(shop), '') as store, min(batch) as batch, max(on_day) as wanted_on,
-    max(on_day) as on_day, count(*) as items, null::text as entry_ref,
+select row_number() over (order by {", ".join(f'{one} collate "C"' for one in _KEY.split(", "))})
+        as number, {_KEY}, nullif(payer, '') as provider, nullif(shop, '') as store,
+    max(on_day) as wanted_on, max(on_day) as on_day, count(*) as items, null::text as entry_ref,
     case when bool_or(account is null) then 'no_account'
         when bool_or(company_amount is null) then 'no_rate' end as held,
     coalesce(min(company || ' ' || account_kind || coalesce('.' || finer, ''))
             filter (where account is null),
         min(company || ' ' || currency || ' ' || on_day) filter (where company_amount is null))
         as held_because
-from placed group by number
-"""
+from keyed group by {_KEY}
+"""  # noqa: S608
+_PLACED = f"""
+create temp table placed on commit drop as
+select e.number, k.source_kind, k.source_ref, k.purpose, k.match_id, k.account, k.account_kind,
+    k.currency, k.tax, k.of_store, k.words, k.amount, k.company_amount
+from keyed k join entries e using ({_KEY})
+"""  # noqa: S608
 _CLOSED = """
 update entries e set on_day = n.first_day,
     held = case when n.late = 'hold' then 'period_closed' end,
@@ -388,12 +387,9 @@ where e.number = n.number
 
 
 def _place(connection: Connection) -> None:
-    for name, statement in (("placed", _PLACED), ("entries", _ENTRIES)):
-        connection.exec_driver_sql(f"drop table if exists {name}")
-        connection.exec_driver_sql(statement)
+    for name, statement in (("keyed", _KEYED), ("entries", _ENTRIES), ("placed", _PLACED)):
+        _again(connection, name, statement)
     connection.exec_driver_sql("create unique index on entries (number)")
-    connection.exec_driver_sql("analyze entries")
-    connection.exec_driver_sql("analyze placed")
     has_foreign = scalar(connection, _HAS_FOREIGN)
     for statement in (_CLOSED, *([_NO_FX] if has_foreign else []), _NAMED):
         connection.exec_driver_sql(statement)
@@ -456,27 +452,30 @@ select e.entry_ref, e.kind, e.company, c.erp, j.journal, e.on_day, to_char(e.on_
 from entries e join stage_companies c using (company) join stage_journals j using (company, kind)
 where e.held is null
 """
+_LINES = """
+create temp table made_lines on commit drop as
+select e.entry_ref, e.company, s.*, row_number() over (partition by s.number
+    order by account_kind collate "C", account collate "C", currency collate "C",
+        tax collate "C", of_store collate "C", words collate "C")::integer as line_no
+from (
+    select number, account, account_kind, currency, tax, of_store, words, sum(amount) as amount,
+        sum(company_amount) as company_amount, count(*) as items
+    from placed group by 1, 2, 3, 4, 5, 6, 7
+) s join entries e using (number) where e.held is null
+"""
 #: The rest in the company's currency is gain or loss of exchange: a line of no amount in the
 #: currency that brought it.
 _INSERT_LINES = """
 insert into core.journal_lines (entry_ref, line_no, account, account_kind, amount, currency,
     company_amount, tax_code, store, description, item_count)
-with summed as (
-    select e.entry_ref, p.company, p.line_no, min(p.account) as account,
-        min(p.account_kind) as account_kind, sum(p.amount) as amount, p.currency,
-        sum(p.company_amount) as company_amount, min(p.tax_code) as tax_code,
-        min(p.store) as store, min(p.words) as words, count(*) as items
-    from placed p join entries e using (number) where e.held is null
-    group by e.entry_ref, p.company, p.line_no, p.currency
-)
-select entry_ref, line_no, account, account_kind, amount, currency, company_amount, tax_code,
-    store, words, items
-from summed
+select entry_ref, line_no, account, account_kind, amount, currency, company_amount,
+    nullif(tax, ''), nullif(of_store, ''), words, items
+from made_lines
 union all
 select s.entry_ref, max(s.line_no) + row_number() over (partition by s.entry_ref
     order by s.currency)::integer + 1000, f.account, 'fx', 0, s.currency, -sum(s.company_amount),
     null, null, 'exchange gain or loss', 0
-from summed s join stage_accounts f on f.company = s.company and f.account_kind = 'fx'
+from made_lines s join stage_accounts f on f.company = s.company and f.account_kind = 'fx'
     and f.finer = ''
 group by s.entry_ref, f.account, s.currency having sum(s.company_amount) <> 0
 """
@@ -490,10 +489,10 @@ where e.held is null and not exists (select from stage_accounts a where a.compan
 _INSERT_SOURCES = """
 insert into core.journal_sources (entry_ref, line_no, source_kind, source_ref, purpose, match_id,
     amount, company_amount)
-select e.entry_ref, p.line_no, p.source_kind, p.source_ref, p.purpose, min(p.match_id),
-    sum(p.amount), sum(p.company_amount)
-from placed p join entries e using (number) where e.held is null
-group by 1, 2, 3, 4, 5
+select m.entry_ref, m.line_no, p.source_kind, p.source_ref, p.purpose, p.match_id, p.amount,
+    p.company_amount
+from placed p join made_lines m using (number, account, account_kind, currency, tax, of_store,
+    words)
 """
 
 
@@ -502,6 +501,7 @@ def _write(connection: Connection, now: datetime, run_id: str | None, total: Pos
     total.entries = connection.execute(text(_INSERT_ENTRIES), values).rowcount
     if not total.entries:
         return
+    _again(connection, "made_lines", _LINES)
     total.lines = connection.exec_driver_sql(_INSERT_LINES).rowcount
     total.items = connection.exec_driver_sql(_INSERT_SOURCES).rowcount
 

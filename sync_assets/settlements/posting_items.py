@@ -280,7 +280,7 @@ with gone as (
         and s.is_live
     where l.is_split
 )
-select s.entry_ref, s.line_no, s.source_kind, s.source_ref, s.purpose
+select distinct s.entry_ref, s.line_no, s.source_kind, s.source_ref, s.purpose
 from gone g join core.journal_sources s using (source_kind, source_ref, purpose)
 where s.is_live
 """

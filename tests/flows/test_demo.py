@@ -191,7 +191,8 @@ def test_the_demo_takes_a_file_of_invoices_and_accounts_for_every_row(home: Path
     (settled,) = summary["money"]["payments"]
     assert (settled["provider"], settled["captured"]) == ("paypal_uk", "56.54")
     assert settled["paid_out"] == "0.00"
-    assert [one["found_as"] for one in summary["money"]["faults"]] == ["tolerance", "amount_short"]
+    found_as = sorted(one["found_as"] for one in summary["money"]["faults"])
+    assert found_as == ["amount_short", "tolerance"]
     assert summary["file"]["rows"] == len(ROWS)
     assert summary["file"]["decisions"] == {
         "product line": 5,

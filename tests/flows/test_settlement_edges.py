@@ -401,9 +401,7 @@ def test_stripe_settles_a_sale_in_euros_in_dollars(one: Money) -> None:
 def test_paypal_converts_euros_into_pounds_by_a_pair_of_lines(one: Money) -> None:
     """A pound for 0.86 was worth 83.25 pounds and became 83.00: the rest is a loss."""
     one.rate("EUR", "GBP", "2026-03-01", "0.86")
-    one.order(
-        1, "100.00", store="uk", method="paypal", payment="8PAYPAL0000000001", currency="EUR"
-    )
+    one.order(1, "100.00", store="uk", method="paypal", payment="8PAYPAL0000000001", currency="EUR")
     sale, given, got = "8PAYPAL0000000001", "8PAYPAL0000000002", "8PAYPAL0000000003"
     one.drop(
         "paypal_uk",
@@ -546,7 +544,9 @@ def test_the_same_file_under_another_name_is_noted_and_tells_nothing_new(one: Mo
     before = one.counts()
     one.drop("stripe_us", "copy of a.csv", content)
     one.settle(hours=1)
-    files = one.world.rows("select file_name, state, reason from core.report_files order by read_at")
+    files = one.world.rows(
+        "select file_name, state, reason from core.report_files order by read_at"
+    )
     assert files == [
         {"file_name": "a.csv", "state": "read", "reason": ""},
         {"file_name": "copy of a.csv", "state": "duplicate", "reason": "same as a.csv"},

@@ -68,10 +68,10 @@ create table core.journal_sources (
     amount numeric(20, 6) not null,
     company_amount numeric(20, 6) not null,
     -- false once a counter entry took it back
-    is_live boolean not null default true,
-    -- no foreign key: a check of the journals adds both up, and a million rows come at once
-    primary key (source_ref, source_kind, purpose, entry_ref, line_no)
+    is_live boolean not null default true
+    -- no keys: a check of the journals adds lines and sources up, and a million rows come at once
 );
+create index sources_by_ref on core.journal_sources (source_ref);
 create index sources_by_line on core.journal_sources (entry_ref, line_no);
 
 create function core.refuse_unbalanced() returns trigger language plpgsql as $$

@@ -87,6 +87,7 @@ create table core.open_items (
 );
 create index open_items_by_finding on core.open_items (finding);
 create index open_items_by_ref on core.open_items (ref);
+create index open_items_by_order on core.open_items (order_ref) where order_ref is not null;
 
 -- What a person asked for that needs another person's word: write-offs above the limit.
 create table core.settlement_requests (

@@ -142,3 +142,14 @@ create constraint trigger split_ties after insert or update on core.settlement_l
     deferrable initially deferred for each row
     when (new.is_split or new.split_of is not null)
     execute function core.refuse_untied_split();
+
+-- What people have in hand of money: from a bank's reference to its orders, and from an order to the
+-- entry that paid it out and to what is open of it.
+create index payouts_by_bank_reference on core.payouts (bank_reference)
+    where bank_reference is not null;
+create index bank_lines_by_reference on core.bank_lines (bank_reference)
+    where bank_reference is not null;
+create index bank_lines_by_end_to_end on core.bank_lines (end_to_end_id)
+    where end_to_end_id is not null;
+create index lines_of_payouts on core.settlement_lines (payout_ref)
+    where kind in ('payout', 'payout_returned');
