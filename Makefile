@@ -7,7 +7,7 @@ READY = $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-tryton check format lint types imports tests clean
 .PHONY: bench bench-intake bench-latency bench-surge bench-availability bench-catalog bench-oversell
-.PHONY: bench-trace
+.PHONY: bench-trace bench-settlement bench-year
 
 help:          ## Say what can be made
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 21
@@ -72,3 +72,9 @@ bench-oversell: $(READY) ## Oversold units of real baskets: 15-minute polling ag
 
 bench-trace: $(READY) ## From any reference to an order's whole life, among a million orders
 	$(BIN)/python bench/trace.py $(ARGS)
+
+bench-settlement: $(READY) ## A million settled lines matched, judged and booked
+	$(BIN)/python bench/settlement.py $(ARGS)
+
+bench-year: $(READY) ## A year of baskets settled to the cent, with every kind of fault planted and looked for
+	$(BIN)/python bench/settlement_year.py $(ARGS)

@@ -52,6 +52,7 @@ class _Told(Collector):
             *_systems(self.facts),
             *_hearing(self.facts),
             *_people(self.facts),
+            *_money(self.facts),
             *_promised(self.promises),
         ]
         return [one for one in found if one.samples]
@@ -189,6 +190,59 @@ def _people(facts: Facts) -> Iterator[GaugeMetricFamily]:
             sums[key] = sums.get(key, 0) + row["amount"]
     rows = ([*key, amount] for key, amount in sums.items())
     yield _family("exceptions_amount", "Money at stake", ["owner_role", "currency"], rows)
+
+
+def _money(facts: Facts) -> Iterator[GaugeMetricFamily]:
+    """An item has one finding here; a thing with two is counted under both."""
+    rows, counts = facts.money.open_items, dict[tuple[str, str], int]()
+    for row in rows:
+        key = (row["provider"], row["finding"])
+        counts[key] = counts.get(key, 0) + row["items"]
+    yield _family(
+        "settlement_open_items",
+        "Open things of settlements by what is wrong with them",
+        ["provider", "finding"],
+        ([*key, count] for key, count in counts.items()),
+    )
+    labels = ["provider", "finding", "currency"]
+    yield _family(
+        "settlement_open_amount",
+        "The money they hold, whoever is to get it",
+        labels,
+        ([*(row[one] for one in labels), row["amount"]] for row in rows if row["currency"]),
+    )
+    yield _family(
+        "settlement_unmatched_lines",
+        "Settled lines that are open and matched with nothing",
+        ["provider"],
+        ([row["provider"], row["lines"]] for row in facts.money.unmatched),
+    )
+    yield _family(
+        "settlement_unmatched_seconds",
+        "Age of the oldest of these lines",
+        ["provider"],
+        _age(facts.money.unmatched, facts.at, "oldest_at", "provider"),
+    )
+    yield from _refunds(facts.money.refunds)
+
+
+def _refunds(rows: Rows) -> Iterator[GaugeMetricFamily]:
+    yield _family(
+        "refunds_settled_last_day",
+        "Refunds whose settlement was matched within a day",
+        ["provider"],
+        ([row["provider"], row["refunds"]] for row in rows),
+    )
+    yield _family(
+        "refund_settlement_seconds",
+        "From refund to its settled line, refunds of the last day",
+        ["provider", "quantile"],
+        (
+            [row["provider"], quantile, row[column]]
+            for row in rows
+            for quantile, column in (("0.5", "p50_seconds"), ("0.95", "p95_seconds"))
+        ),
+    )
 
 
 def _promised(promises: Sequence[Promise]) -> Iterator[GaugeMetricFamily]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from resources.store import money_facts
 from resources.store.frames import read_rows
 from resources.store.outbox import LANES
 
@@ -57,6 +58,7 @@ class Facts:
     unmapped: int
     #: accepted orders of the last hour, and how long half and nearly all of them took
     accepted: dict[str, Any]
+    money: money_facts.MoneyFacts
 
     @property
     def alive(self) -> int:
@@ -81,6 +83,7 @@ def read(connection: Connection, now: datetime) -> Facts:
         handovers=_count(connection, "ops.handover where taken_at is null"),
         unmapped=_count(connection, "raw.woocommerce__orders where mapped_at is null"),
         accepted=read_rows(connection, _ACCEPTED, since=now - timedelta(hours=1))[0],
+        money=money_facts.read(connection, now),
     )
 
 

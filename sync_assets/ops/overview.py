@@ -15,7 +15,7 @@ from resources.store.alerts import Alert, Severity
 from sensors import alarms
 from sync_assets.domain import service_levels as rules
 from sync_assets.domain.service_levels import Level, State
-from sync_assets.ops import report
+from sync_assets.ops import money_overview, report
 from sync_assets.service_levels import Standing, is_paused, standing
 
 Found = dict[str, Any]
@@ -38,6 +38,7 @@ def overview(
         "deliveries": found.found.deliveries,
         "quarantined": found.found.quarantined,
         "levels": [level(one) for one in sorted(found.levels, key=_worst_first)],
+        "money": money_overview.money(connection, found.found, settings, whole=whole),
         "owners": owners(found.found.exceptions),
         "workers": found.found.workers,
         "workers_alive": found.found.alive,

@@ -66,6 +66,8 @@ def _tables(found: Found) -> Iterator[RenderableType]:
         ("Writes not done", [_queue(row, at) for row in found["queues"]]),
         ("Deliveries not settled", [_inbox(row, at) for row in found["inbox"]]),
         ("Open exceptions", [_owner(row, at) for row in found["owners"]]),
+        ("Money", [_money(row, at) for row in found["money"]["providers"]]),
+        ("Journal entries waiting for the ERP", _entries(found, at)),
         ("Read up to", found["streams"]),
         ("Orders", found["orders"]),
         ("Core tables whose last check failed", [r for r in found["checks"] if not r["passed"]]),
@@ -153,8 +155,41 @@ def _owner(row: Found, at: datetime) -> Found:
         "open": row["open"],
         "overdue": Text(f"{overdue:,}", style=COLOURS["breached"]) if overdue else "0",
         "oldest": _age(row["oldest_at"], at),
-        "at_stake": ", ".join(f"{plain(sum_)} {name}" for name, sum_ in row["amounts"].items()),
+        "at_stake": _amounts(row["amounts"]),
     }
+
+
+def _money(row: Found, at: datetime) -> Found:
+    """A provider or bank; empty where nothing is known."""
+    return {
+        "provider": row["provider"],
+        "read": _ago(row["read_at"], at),
+        "matched": "" if row["lines_matched"] is None else row["lines_matched"],
+        "lines_open": row["lines_open"],
+        "oldest_open": _age(row["oldest_at"], at),
+        "open_money": _amounts(row["amounts"]),
+        "payouts_not_in_bank": _not_in_bank(row),
+    }
+
+
+def _ago(moment: datetime | None, at: datetime) -> str:
+    return f"{duration(at - moment)} ago" if moment else "never"
+
+
+def _not_in_bank(row: Found) -> str:
+    count, sums = row["payouts_not_in_bank"], _amounts(row["not_in_bank"])
+    return f"{count}: {sums}" if count else "" if count is None else "0"
+
+
+def _amounts(sums: Found) -> str:
+    return ", ".join(f"{plain(amount)} {name}" for name, amount in sums.items())
+
+
+def _entries(found: Found, at: datetime) -> list[Found]:
+    return [
+        {"erp": row["erp"], "entries": row["entries"], "oldest": _age(row["oldest_at"], at)}
+        for row in found["money"]["entries_waiting"]
+    ]
 
 
 def _workers(found: Found) -> str:

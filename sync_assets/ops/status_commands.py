@@ -40,7 +40,7 @@ def status(
     """Show how everything stands on one screen, what is wrong first and what to do about it.
 
     For each system how far it was read, what waits to be sent, failed calls of the last 15 minutes
-    and who paused it; then service levels, deliveries, open exceptions and orders.
+    and who paused it; then service levels, deliveries, open exceptions, money and orders.
     """
     if watch and as_json:
         fail("--watch is for people; leave out --json, or ask again for each answer.")

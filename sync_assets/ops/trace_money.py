@@ -123,10 +123,17 @@ def _open(connection: Connection, things: Things, money: Money) -> list[Row]:
 
 
 _OPEN = """
-select side, ref, finding, detail, provider, order_ref, amount, currency, since, is_waiting,
-    exception_id, owner_role, assigned_to, due_at
-from mart.open_items where order_ref = any(:orders) or ref = any(:refs)
-order by since, ref, finding
+with o as materialized (
+    select * from core.open_items where order_ref = any(:orders) or ref = any(:refs)
+), e as (
+    select distinct on (subject_ref, code) * from ops.exception
+    where subject_ref = any(array(select ref from o)) and state = 'open'
+    order by subject_ref, code, id
+)
+select o.side, o.ref, o.finding, o.detail, o.provider, o.order_ref, o.amount, o.currency, o.since,
+    o.is_waiting, e.id as exception_id, e.owner_role, e.assigned_to, e.due_at
+from o left join e on e.subject_ref = o.ref and e.code = o.finding
+order by o.since, o.ref, o.finding
 """
 
 
@@ -183,13 +190,13 @@ with w as (
     select 'order_line', line_ref, order_ref from core.order_lines where order_ref = any(:all)
 ), booked as (
     select w.order_ref, s.entry_ref, string_agg(distinct s.purpose, ', ') as purpose,
-        sum(greatest(s.company_amount, 0)) as amount, bool_or(s.is_live) as is_live
+        sum(greatest(s.company_amount, 0)) as debit_amount, bool_or(s.is_live) as is_live
     from w join core.journal_sources s
         on s.source_ref = w.source_ref and s.source_kind = w.source_kind
     group by 1, 2
 )
-select b.order_ref, b.entry_ref, e.kind, e.company, e.erp, e.posted_on, b.purpose, b.amount,
-    e.company_currency as currency, b.is_live, e.reverses, e.created_at, e.run_id,
+select b.order_ref, b.entry_ref, e.kind, e.company, e.erp, e.posted_on, b.purpose,
+    b.debit_amount, e.company_currency as currency, b.is_live, e.reverses, e.created_at, e.run_id,
     r.outcome, r.remote_number, r.answered_at
 from booked b
 join core.journal_entries e using (entry_ref)
@@ -335,7 +342,7 @@ def _booking(row: Row) -> str:
     back = f", takes {row['reverses']} back" if row["reverses"] else ""
     return (
         f"{row['kind']} entry {row['entry_ref']} of {row['posted_on']}: {row['purpose']} "
-        f"{_sum(row)}{back}; in {row['erp']}: {number}"
+        f"{_sum(row, 'debit_amount')}{back}; in {row['erp']}: {number}"
     )
 
 
@@ -367,7 +374,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("kind", "amount", "currency", "expected_at", "provider", "match_rule", "line_ref"),
         *("fee_amount", "net_amount", "settled_currency", "payout_ref", "booked_on"),
     ),
-    "entries": ("entry_ref", "posted_on", "purpose", "amount", "currency", "remote_number"),
+    "entries": ("entry_ref", "posted_on", "purpose", "debit_amount", "currency", "remote_number"),
     "open": ("finding", "ref", "detail", "amount", "currency", "owner_role", "assigned_to"),
 }
 
@@ -380,13 +387,24 @@ def batch_rows(batch: dict[str, Any]) -> list[Row]:
 
 def batch_title(batch: dict[str, Any]) -> str:
     """What a payout or an entry comes to."""
-    sums = ", ".join(
+    sums = [
         f"{plain(row['amount'])} {row['currency']} in {row['payments']} payments"
         for row in batch["sums"]
-    )
-    rest = f"; the newest {len(batch['listed'])}, {batch['more']} more" if batch["more"] else ""
-    noun = "order" if batch["orders"] == 1 else "orders"
-    return f"{_NAMES[batch['kind']]} {batch['ref']}: {batch['orders']} {noun}, {sums}{rest}"
+    ]
+    orders = "1 order" if batch["orders"] == 1 else f"{batch['orders']} orders"
+    parts = [*_paid(batch["payout"]), ", ".join([orders, *sums])]
+    if batch["more"]:
+        parts.append(f"the newest {len(batch['listed'])}, {batch['more']} more")
+    return f"{_NAMES[batch['kind']]} {batch['ref']}: {'; '.join(parts)}"
+
+
+def _paid(payout: Row | None) -> Iterator[str]:
+    if payout is None:
+        return
+    yield f"{_sum(payout, 'paid_amount')} {payout['state'].replace('_', ' ')} {payout['paid_on']}"
+    yield f"{payout['line_count']} lines, {payout['open_count']} open"
+    in_bank = payout["received_on"]
+    yield f"in the bank on {in_bank}" if in_bank else "not matched with the bank"
 
 
 _NAMES = {"payout": "Payout", "bank": "Bank entry", "entry": "Journal entry"}

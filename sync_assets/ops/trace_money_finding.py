@@ -135,10 +135,29 @@ def behind(
             if form not in told:
                 told.append(form)
     more = sum(row["orders"] for row in rows if row["what"] == "all")
-    return Behind(orders, more, _batches(found, rows))
+    return Behind(orders, more, _batches(found, rows, _payouts(connection, found)))
 
 
-def _batches(found: Sequence[Thing], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _payouts(connection: Connection, found: Sequence[Thing]) -> dict[str, dict[str, Any]]:
+    refs = [one.ref for one in found if one.kind == "payout"]
+    if not refs:
+        return {}
+    rows = read_rows(connection, _PAYOUTS, refs=refs)
+    return {row["payout_ref"]: row for row in rows}
+
+
+_PAYOUTS = """
+select payout_ref, state, paid_on, paid_amount, currency, line_count, net_amount, open_count,
+    received_amount, received_on
+from mart.payouts where payout_ref = any(:refs)
+"""
+
+
+def _batches(
+    found: Sequence[Thing],
+    rows: Sequence[dict[str, Any]],
+    payouts: dict[str, dict[str, Any]],
+) -> list[dict[str, Any]]:
     """Each payout, bank entry and journal entry with the orders in it."""
     told = []
     for one in sorted(found, key=lambda one: (one.kind, one.ref)):
@@ -150,6 +169,7 @@ def _batches(found: Sequence[Thing], rows: Sequence[dict[str, Any]]) -> list[dic
                 {
                     "kind": one.kind,
                     "ref": one.ref,
+                    "payout": payouts.get(one.ref),
                     "orders": orders,
                     "sums": [
                         {name: row[name] for name in ("currency", "payments", "amount")}
@@ -167,6 +187,8 @@ _OF_ORDER = ("order_ref", "placed_at", "payments", "amount", "currency")
 
 #: An entry is made of sources, a bank entry pays payouts, a payout has lines, a line meets
 #: payments, and these are of orders. A line nobody could match may all the same name its order.
+#: `offset 0` has each row looked up by itself: nobody can guess how many there are, and a guess of
+#: many would read whole tables for the few of one payment.
 _MEMBERS = """
 with t as materialized (
     select kind, ref from unnest(cast(:kinds as text[]), cast(:refs as text[])) t (kind, ref)
@@ -180,38 +202,47 @@ with t as materialized (
     select kind, ref, ref as payout_ref from t where kind = 'payout'
     union
     select b.kind, b.ref, l.payout_ref from booked b
-    join core.match_items k on k.side = 'bank' and k.ref = b.bank_line_ref and k.is_live
-    join core.match_items s on s.match_id = k.match_id and s.side = 'settled'
-    join core.settlement_lines l on l.line_ref = s.ref and l.payout_ref is not null
-), lines as (
+    cross join lateral (
+        select l.payout_ref from core.match_items k
+        join core.match_items s on s.match_id = k.match_id and s.side = 'settled'
+        join core.settlement_lines l on l.line_ref = s.ref and l.payout_ref is not null
+        where k.side = 'bank' and k.ref = b.bank_line_ref and k.is_live offset 0
+    ) l
+), lines as materialized (
     select kind, ref, ref as line_ref from t where kind = 'line'
     union select t.kind, t.ref, l.line_ref from t
         join core.settlement_lines l on l.split_of = t.ref where t.kind = 'line'
-    union select o.kind, o.ref, l.line_ref from paid_out o
-        join core.settlement_lines l on l.payout_ref = o.payout_ref
+    union select o.kind, o.ref, l.line_ref from paid_out o cross join lateral (
+        select line_ref from core.settlement_lines where payout_ref = o.payout_ref offset 0) l
     union select kind, ref, source_ref from sources where source_kind = 'line'
 ), matched as (
-    select x.kind, x.ref, i.match_id from lines x
-    join core.match_items i on i.side = 'settled' and i.ref = x.line_ref and i.is_live
+    select x.kind, x.ref, i.match_id from lines x cross join lateral (
+        select match_id from core.match_items
+        where side = 'settled' and ref = x.line_ref and is_live offset 0) i
     union select kind, ref, source_ref\\:\\:bigint from sources
         where source_kind = 'match' and source_ref ~ '^\\d{1,18}$'
 ), paid as (
     select kind, ref, ref as payment_ref from t where kind = 'payment'
-    union select m.kind, m.ref, i.ref from matched m
-        join core.match_items i on i.match_id = m.match_id and i.side = 'expected'
+    union select m.kind, m.ref, i.ref from matched m cross join lateral (
+        select ref from core.match_items
+        where match_id = m.match_id and side = 'expected' offset 0) i
     union select kind, ref, source_ref from sources where source_kind = 'payment'
 ), members as (
-    select x.kind, x.ref, p.order_ref, p.amount, p.currency
-    from paid x join core.payments p using (payment_ref)
+    select x.kind, x.ref, p.order_ref, p.amount, p.currency from paid x cross join lateral (
+        select order_ref, amount, currency from core.payments
+        where payment_ref = x.payment_ref offset 0) p
     union all
-    select x.kind, x.ref, o.order_ref, null, null from lines x
-    join core.open_items o on o.ref = x.line_ref and o.side = 'settled'
+    select x.kind, x.ref, o.order_ref, null, null from lines x cross join lateral (
+        select order_ref from core.open_items
+        where ref = x.line_ref and side = 'settled' offset 0) o
     union all
-    select s.kind, s.ref, l.order_ref, null, null from sources s
-    join core.order_lines l on l.line_ref = s.source_ref where s.source_kind = 'order_line'
+    select s.kind, s.ref, l.order_ref, null, null from sources s cross join lateral (
+        select order_ref from core.order_lines where line_ref = s.source_ref offset 0) l
+    where s.source_kind = 'order_line'
 ), mine as materialized (
-    select m.*, o.placed_at from members m left join core.orders o using (order_ref)
-    where order_ref is not null
+    select m.*, o.placed_at from members m left join lateral (
+        select placed_at from core.orders where order_ref = m.order_ref offset 0) o on true
+    where m.order_ref is not null
 ), listed as (
     select kind, ref, order_ref, placed_at, count(amount) as payments,
         case when min(currency) = max(currency) then sum(amount) end as amount,

@@ -107,14 +107,20 @@ _STAGED = (
         join core.payment_events e on e.provider = s.provider and e.group_id = s.payment_ref
         union all
         select s.order_ref, e.event_ref from stage_paid s
-        join core.payment_events e on e.provider = s.provider
-            and core.reference_of(e.order_reference) in (s.order_number, s.order_ref)
-        where s.payment_ref is null or e.payment_id is null
+        join core.payment_events e on core.reference_of(e.order_reference) = s.order_number
+        where e.provider = s.provider and e.order_reference is not null
+          and (s.payment_ref is null or e.payment_id is null)
+        union all
+        select s.order_ref, e.event_ref from stage_paid s
+        join core.payment_events e on core.reference_of(e.order_reference) = s.order_ref
+        where e.provider = s.provider and e.order_reference is not null
+          and (s.payment_ref is null or e.payment_id is null)
     ) found
     join core.payment_events e using (event_ref)
     join stage_paid p using (order_ref)
     order by e.event_ref, p.order_ref
     """,
+    "analyze stage_told",
 )
 
 _COLUMNS = (

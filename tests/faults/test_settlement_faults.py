@@ -134,25 +134,35 @@ def killed_everywhere(
 # ---------------------------------------------------------------- every statement of each step
 
 
-def test_reading_and_mapping_killed_at_any_statement_lose_and_double_no_line(
-    one: Money, twin: Money
-) -> None:
-    def step() -> None:
-        one.read()
-        steps.map_all(one.systems, "run")
+def test_reading_killed_at_any_statement_loses_and_doubles_no_file(one: Money) -> None:
+    times, statements = killed_everywhere(one, lambda number: sell(one, number), one.read)
+    assert statements > 10
+    one.read()
+    files = one.world.rows("select state, count(*) as n from core.report_files group by 1")
+    assert files == [{"state": "read", "n": 2 * times}]
+    for provider, thing in (("stripe_us", "stripe"), ("main_usd", "bank")):
+        assert one.world.rows(f"select count(*) as n from raw.{thing}__report_lines") == [
+            {"n": 2 * times}
+        ]
+        folder = one.folder / provider
+        assert [path.name for path in folder.iterdir() if path.is_file()] == []
 
-    times, statements = killed_everywhere(
-        one, lambda number: sell(one, number, is_banked=number % 4 == 0), step
-    )
-    assert statements > 40
-    for number in range(1, times + 1):
-        sell(twin, number, is_banked=number % 4 == 0)
+
+def test_mapping_killed_at_any_statement_leaves_nothing_half_done(one: Money, twin: Money) -> None:
     for each in (one, twin):
+        for number in (1, 2):
+            sell(each, number)
         each.read()
-        steps.map_all(each.systems, "run")
-        assert list((each.folder / "stripe_us").glob("*.csv")) == []
-    assert told(one) == told(twin)
-    assert len(told(one)["lines"]) == 2 * times
+    steps.map_all(twin.systems, "run")
+    whole = told(twin)
+
+    def halves(_: int) -> None:
+        """Each transaction is there whole, or not at all."""
+        for name, held in told(one).items():
+            assert held in ([], whole[name]), name
+
+    killed_everywhere(one, halves, lambda: steps.map_all(one.systems, "run"))
+    assert told(one) == whole
 
 
 def test_matching_killed_all_along_matches_everything_once(one: Money) -> None:

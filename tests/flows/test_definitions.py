@@ -18,6 +18,7 @@ from sync_assets import jobs
 from sync_assets.definitions import build_defs
 from sync_assets.orders import assets
 from sync_assets.outcomes import URGENT, counted, told
+from sync_assets.settlements import assets as settlements
 from tests.runs import Runs, failures, shown
 from tests.worlds import World, deployment
 
@@ -44,8 +45,32 @@ REPORTS = {
     *("core/stock_shortfalls", "core/stock_drift", "core/refund_verdicts"),
 }
 #: Subjects in the order in which an order passes them.
-SUBJECTS = ("catalog", "orders", "inventory", "shipments", "returns")
-AFTER_SALE = ("shipments", "returns")
+SUBJECTS = ("catalog", "orders", "inventory", "shipments", "returns", "settlements")
+AFTER_SALE = ("shipments", "returns", "settlements")
+#: Written by statements within the database, whose constraints are their schema; or read again.
+WITHOUT_ROWS = {
+    *("core/matches", "core/open_items", "core/journal_entries", "core/journal_lines"),
+    "core/payouts_by_day",
+}
+#: Rows are validated as they are written; whether the money adds up is asked by checks of its own.
+MONEY = {
+    *("core/payment_events", "core/settlement_lines", "core/payouts", "core/bank_lines"),
+    *("core/bank_statements", "core/payments", "core/invoices", "core/reconciliations"),
+}
+#: What a person did to a line is told beside its columns.
+BESIDE = {"is_split", "split_of"}
+MONEY_CHECKS = {
+    "payout_is_the_sum_of_its_lines": "core/payouts",
+    "matched_and_open_are_all": "core/settlement_lines",
+    "net_is_gross_less_fees": "core/settlement_lines",
+    "fees_are_as_agreed": "core/settlement_lines",
+    "journals_balance": "core/journal_lines",
+    "journals_are_made_of_their_sources": "core/journal_lines",
+    "trial_of_the_day": "core/invoices",
+    "every_chargeback_has_an_order": "core/payments",
+    "bank_statements_add_up": "core/bank_statements",
+    "nothing_is_open_without_an_owner": "core/open_items",
+}
 #: A carrier's account is told of the parcels that left, and tells what became of them.
 LOOKS_BACK = {"raw/easypost/trackers"}
 #: The first step says since when; it is taken in the transaction that makes the row.
@@ -59,6 +84,7 @@ WITHOUT_COLUMN_LINEAGE = {
     *("core/shipments", "core/shipment_lines", "core/parcels", "core/tracking_events"),
     *("core/fulfilment_orders", "core/fulfilment_lines", "core/order_line_progress"),
     *("core/returns", "core/return_lines", "core/refunds", "core/refund_lines"),
+    *MONEY,
 }
 
 
@@ -84,12 +110,29 @@ def both_kinds() -> Settings:
         "counted": {"kind": "files", "inbox": "stock"},
     }
     data["carriers"] = {"track": {"url": "https://track.test", "key": "key"}}
+    data["webhooks"] = {"hook": {"scheme": "stripe", "secrets": ["secret"]}}
+    data["providers"] = _providers()
+    data["banks"] = {"main": {"inbox": "bank", "currency": "USD", "company": "Acme US Inc"}}
     return parse(data)
+
+
+def _providers() -> dict[str, Any]:
+    """An account of every kind."""
+    us = {"stores": ["us"], "payment_methods": ["card"]}
+    uk = {"stores": ["uk"], "payment_methods": ["wallet"]}
+    seller = {"client_id": "id", "client_secret": "secret", "refresh_token": "token"}
+    return {
+        "stripe_us": {"kind": "stripe", "key": "key", "webhook": "hook", "bank": "main", **us},
+        "amazon_us": {"kind": "amazon", **seller, **us},
+        "paypal_uk": {"kind": "paypal", "client_id": "id", "secret": "secret", **uk},
+        "adyen_uk": {"kind": "adyen", **uk},
+        "cod_uk": {"kind": "files", "inbox": "cod", **uk},
+    }
 
 
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
-    """Both kinds of ERP, every kind of warehouse, a tracking account; nothing is opened."""
+    """Every kind of ERP, warehouse, carrier, provider; nothing is opened."""
     return build_defs(both_kinds())
 
 
@@ -146,8 +189,8 @@ def test_every_core_asset_shows_its_columns_and_every_lineage_leads_somewhere(
     defs: dg.Definitions,
 ) -> None:
     every = specs(defs)
-    tables = {key for key in every if key.startswith("core/")} - REPORTS
-    assert len(tables) == 29
+    tables = {key for key in every if key.startswith("core/")} - REPORTS - WITHOUT_ROWS
+    assert len(tables) == 37
     for key in tables:
         schema = every[key].metadata["dagster/column_schema"]
         names = {column.name for column in schema.columns}
@@ -179,6 +222,7 @@ def test_the_columns_shown_are_those_of_the_database(defs: dg.Definitions, world
             column.name: (column.type, "YES" if column.constraints.nullable else "NO")
             for column in schema.columns
         }
+        found = {name: said for name, said in found.items() if name not in BESIDE}
         if spec.key.path[-1] in BEGUN_BY_A_STEP:
             told["state_at"] = (told["state_at"][0], "YES")
         if spec.key.path[-1] in VIEWS:  # of a view the database says of every column: maybe null
@@ -203,8 +247,8 @@ def test_every_core_table_has_a_blocking_schema_check(defs: dg.Definitions) -> N
         for spec in check.check_specs
         if spec.name.endswith("_keep_their_schema")
     }
-    tables = {key for key in specs(defs) if key.startswith("core/")} - REPORTS
-    assert found == dict.fromkeys(tables, True)
+    tables = {key for key in specs(defs) if key.startswith("core/")}
+    assert found == dict.fromkeys(tables - REPORTS - WITHOUT_ROWS - MONEY, True)
 
 
 def test_every_check_says_what_it_asks(defs: dg.Definitions) -> None:
@@ -227,8 +271,10 @@ def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
     catalog = {key for key, spec in every.items() if spec.group_name == "catalog"}
     stock = {key for key, spec in every.items() if spec.group_name == "inventory"}
     identities = {"raw/odoo/items", "raw/tryton/items", "core/product_refs"}
-    shipped, back = ({k for k, s in every.items() if s.group_name == g} for g in AFTER_SALE)
-    everything = set(every) - stock - (catalog - identities) - shipped - back
+    shipped, back, settled = (
+        {k for k, s in every.items() if s.group_name == g} for g in AFTER_SALE
+    )
+    everything = set(every) - stock - (catalog - identities) - shipped - back - settled
     by_day, receipts = (
         {"raw/woocommerce/orders_by_day"},
         {
@@ -261,6 +307,8 @@ def test_jobs_take_the_assets_they_say(defs: dg.Definitions) -> None:
     assert selected(defs, jobs.STOCK_COMPARE) == {"core/stock_drift"}
     assert selected(defs, jobs.SHIPMENTS) == selected(defs, jobs.SHIPMENTS_NOW) == shipped
     assert selected(defs, jobs.RETURNS) == selected(defs, jobs.RETURNS_NOW) == back
+    assert selected(defs, jobs.SETTLEMENTS) == settled - {"core/payouts_by_day"}
+    assert selected(defs, jobs.PAYOUTS) == {"core/payouts_by_day"}
     backfilled = selected(defs, jobs.BACKFILL)
     assert by_day | {"core/orders", "core/order_lines", "core/customers"} <= backfilled
     assert not backfilled & (plans | receipts | {"raw/woocommerce/orders", "core/order_holds"})
@@ -276,6 +324,68 @@ def test_every_kind_that_ships_is_read_asked_and_answered(defs: dg.Definitions) 
     assert posted == {
         f"{layer}/{erp}/deliveries" for layer in ("plan", "receipt") for erp in ("odoo", "tryton")
     }
+
+
+def test_whatever_tells_of_money_is_read_and_what_is_booked_is_answered(
+    defs: dg.Definitions,
+) -> None:
+    found = {key for key, spec in specs(defs).items() if spec.group_name == "settlements"}
+    kinds = ("stripe", "paypal", "adyen", "amazon", "files", "bank")
+    things = ("balance_transactions", "charges", "refunds", "disputes", "payouts")
+    assert {key for key in found if key.startswith("raw/")} == {
+        *(f"raw/{kind}/report_lines" for kind in kinds),
+        *(f"raw/stripe/{thing}" for thing in things),
+        *("raw/paypal/transactions", "raw/amazon/transactions"),
+        *("raw/stripe/notices", "raw/adyen/notices", "raw/odoo/invoices", "raw/tryton/invoices"),
+    }
+    assert {key for key in found if key.startswith("core/")} == MONEY | WITHOUT_ROWS
+    assert {key for key in found if key.startswith(("plan/", "receipt/"))} == {
+        f"{layer}/{erp}/journal_entries"
+        for layer in ("plan", "receipt")
+        for erp in ("odoo", "tryton")
+    }
+
+
+def test_without_providers_there_is_nothing_of_settlements() -> None:
+    without = both_kinds().model_copy(update={"providers": {}})
+    found = build_defs(without)
+    assert not [key for key, spec in specs(found).items() if spec.group_name == "settlements"]
+    assert not {jobs.SETTLEMENTS, jobs.PAYOUTS} & {one.name for one in found.resolve_all_job_defs()}
+    assert "settlements_due" not in {one.name for one in found.sensors or []}
+
+
+def test_a_provider_and_a_day_are_a_partition_of_payouts_and_of_nothing_else(
+    defs: dg.Definitions,
+) -> None:
+    parts = defs.resolve_job_def(jobs.PAYOUTS).partitions_def
+    assert isinstance(parts, dg.MultiPartitionsDefinition)
+    assert parts.partition_dimension_names == ["day", "provider"]
+    providers = parts.get_partitions_def_for_dimension("provider").get_partition_keys()
+    assert providers == ["adyen_uk", "amazon_us", "cod_uk", "paypal_uk", "stripe_us"]
+    days = parts.get_partitions_def_for_dimension("day")
+    assert isinstance(days, dg.DailyPartitionsDefinition)
+    assert f"{days.start:%Y-%m-%d}" == "2026-01-01"
+    assert defs.resolve_job_def(jobs.SETTLEMENTS).partitions_def is None
+
+
+def test_checks_of_money_wait_until_the_run_has_judged_and_stop_nothing(
+    defs: dg.Definitions,
+) -> None:
+    judged = settlements.core_key("open_items")
+    found = {
+        spec.name: spec
+        for check in defs.asset_checks or []
+        if isinstance(check, dg.AssetChecksDefinition)
+        for spec in check.check_specs
+        if spec.name in MONEY_CHECKS
+    }
+    assert {name: spec.asset_key.to_user_string() for name, spec in found.items()} == MONEY_CHECKS
+    for name, spec in found.items():
+        assert not spec.blocking, name
+        waits_for = {dep.asset_key for dep in spec.additional_deps} | {spec.asset_key}
+        assert judged in waits_for, name
+    ran = {key.name for key in defs.resolve_job_def(jobs.SETTLEMENTS).asset_layer.asset_check_keys}
+    assert set(MONEY_CHECKS) <= ran
 
 
 def test_only_urgent_jobs_are_for_warm_workers(defs: dg.Definitions) -> None:
@@ -298,6 +408,7 @@ def test_sensors_start_the_job_they_watch_for(defs: dg.Definitions) -> None:
         "stock_sold": jobs.STOCK_SOLD,
         "shipments_due": jobs.SHIPMENTS_NOW,
         "returns_due": jobs.RETURNS_NOW,
+        "settlements_due": jobs.SETTLEMENTS,
     }
 
 

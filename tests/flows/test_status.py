@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
+from sqlalchemy import Engine
 from typer.testing import CliRunner
 
 from resources.metrics import exposition
@@ -25,7 +27,20 @@ from sync_assets.ops.overview import overview, promise
 from sync_assets.ops.report import plain
 from sync_assets.ops.screen import screen
 from sync_assets.service_levels import standing
+from sync_assets.settlements import steps
+from tests.settling import (
+    PROVIDERS,
+    Money,
+    settled_world,
+    stripe_charge,
+    stripe_file,
+    stripe_payout,
+    stripe_row,
+)
+from tests.settling import START as MONEY_START
 from tests.worlds import START, World
+
+NEXT_DAY = MONEY_START + timedelta(days=1)
 
 
 def seen(world: World, **more: Any) -> dict[str, Any]:
@@ -204,6 +219,72 @@ def test_no_address_and_no_name_is_seen(world: World) -> None:
         assert word not in everything
 
 
+def sold(engine: Engine, folder: Path) -> Money:
+    """A sale and its refund that were paid out, and a line nobody knows; the bank was not read."""
+    one = settled_world(engine, folder)
+    one.order(1, "100.00", payment="pi_1")
+    one.refund("us:r1", "us:1", "30.00", provider_ref="re_1")
+    refund = {"source_id": "re_1", "charge_id": "ch_1", "payment_intent_id": "pi_1"}
+    one.drop(
+        "stripe_us",
+        "po_10001.csv",
+        stripe_file(
+            stripe_charge(1, "100.00", "3.20", payout="po_10001"),
+            stripe_row("txn_r1", "refund", "-30.00", payout="po_10001", at=NEXT_DAY, **refund),
+            stripe_row("txn_9", "charge", "7.00", "0.50", source_id="ch_9", charge_id="ch_9"),
+            stripe_payout("po_10001", "66.80", at=NEXT_DAY),
+        ),
+    )
+    one.settle(days=2)
+    return one
+
+
+def test_money_is_told_by_provider(engine: Engine, tmp_path: Path) -> None:
+    one = sold(engine, tmp_path)
+    one.world.clock.forward(minutes=5)
+    rows = {row["provider"]: row for row in seen(one.world)["money"]["providers"]}
+    assert list(rows) == [*PROVIDERS, "main_usd", "main_eu"]
+    assert rows["stripe_us"] == {
+        "provider": "stripe_us",
+        "read_at": one.world.clock() - timedelta(minutes=5),
+        "lines_matched": 2,
+        "lines_open": 1,
+        "items_open": 1,
+        "oldest_at": MONEY_START,
+        "amounts": {"USD": Decimal(7)},
+        "payouts_not_in_bank": 1,
+        "not_in_bank": {"USD": Decimal("66.80")},
+    }
+    assert (rows["adyen_eu"]["lines_open"], rows["adyen_eu"]["payouts_not_in_bank"]) == (0, 0)
+    assert rows["paypal_uk"]["payouts_not_in_bank"] is None
+    assert re.search(
+        r"│ stripe_us +│ 5 min ago +│ +2 │ +1 │ 2 days +│ 7.00 USD +│ 1: 66.80 USD ",
+        shown(one.world),
+    )
+    assert "Journal entries waiting" not in shown(one.world)
+
+
+def test_entries_that_no_erp_has_wait_for_it(engine: Engine, tmp_path: Path) -> None:
+    one = settled_world(engine, tmp_path)
+    one.order(1, "100.00", payment="pi_1")
+    steps.map_all(one.systems, "run")
+    steps.match(one.systems, "run")
+    one.post()
+    one.world.clock.forward(hours=3)
+    assert seen(one.world)["money"]["entries_waiting"] == [
+        {"erp": "odoo", "entries": 1, "oldest_at": MONEY_START}
+    ]
+    assert re.search(r"│ odoo │ +1 │ 3 h +│", shown(one.world))
+    one.send()
+    assert seen(one.world)["money"]["entries_waiting"] == []
+
+
+def test_a_deployment_without_providers_tells_no_money(world: World) -> None:
+    world.run()
+    assert seen(world)["money"] == {"providers": [], "entries_waiting": []}
+    assert "Money" not in shown(world)
+
+
 def test_watching_leaves_out_what_looks_at_every_order(world: World) -> None:
     world.place()
     world.run()
@@ -211,6 +292,13 @@ def test_watching_leaves_out_what_looks_at_every_order(world: World) -> None:
     found = seen(world, whole=False)
     assert (found["orders"], found["outbox"]) == ([], [])
     assert found["levels"] == seen(world)["levels"]
+
+
+def test_watching_leaves_out_what_looks_at_every_line(engine: Engine, tmp_path: Path) -> None:
+    money = seen(sold(engine, tmp_path).world, whole=False)["money"]
+    (row,) = [row for row in money["providers"] if row["provider"] == "stripe_us"]
+    assert (row["lines_matched"], row["lines_open"], row["payouts_not_in_bank"]) == (None, 1, 1)
+    assert money["entries_waiting"] == []
 
 
 # ---------------------------------------------------------------- metrics
@@ -284,6 +372,27 @@ def test_metrics_tell_deliveries_duplicates_and_replays(world: World) -> None:
         "sync_duplicate_deliveries": 1,
         "sync_since_delivery_seconds": 30,
     }
+
+
+def test_metrics_tell_what_money_is_open_and_how_fast_refunds_settle(
+    engine: Engine, tmp_path: Path
+) -> None:
+    found = metrics(sold(engine, tmp_path).world)
+    money = {
+        key[0].removeprefix("sync_"): (key[1:], value)
+        for key, value in found.items()
+        if key[0].startswith(("sync_settlement_un", "sync_refund"))
+    }
+    assert money == {
+        "settlement_unmatched_lines": (("stripe_us",), 1),
+        "settlement_unmatched_seconds": (("stripe_us",), 2 * 86_400),
+        "refunds_settled_last_day": (("stripe_us",), 1),
+        "refund_settlement_seconds": (("stripe_us", "0.95"), 86_400),
+    }
+    unknown = "settlement.order_unknown"
+    assert found["sync_settlement_open_items", unknown, "stripe_us"] == 1
+    assert found["sync_settlement_open_amount", "USD", unknown, "stripe_us"] == 7
+    assert not [key for key in found if "us:1" in key]
 
 
 def test_metrics_name_no_thing_and_an_empty_database_has_some(world: World) -> None:

@@ -62,12 +62,13 @@ def test_a_noun_nobody_knows_is_refused(store: Traces) -> None:
 
 def test_a_program_gets_the_same_as_one_object(store: Traces) -> None:
     found = said("trace", "us:1042:f1", "--json", "--only", "shipments").json
-    assert set(found) == {"reference", "at", "only", "orders", "found", "of_no_order"}
+    names = {"reference", "at", "only", "orders", "found", "of_no_order", "batches"}
+    assert set(found) == names
     assert (found["reference"], found["only"], found["orders"]) == ("us:1042:f1", "shipments", 1)
     (one,) = found["found"]
     assert set(one) == {
         *("order_ref", "state", "waits_for", "says", "order", "lines", "requests", "shipments"),
-        *("returns", "refunds", "references", "events", "found_by"),
+        *("returns", "refunds", "references", "events", "found_by", "money"),
     }
     assert (one["state"], one["found_by"]) == ("shipped", ["our key"])
     assert [wait["on"] for wait in one["waits_for"]] == ["carrier", "person", "us"]
@@ -98,7 +99,9 @@ def test_an_unknown_reference_ends_with_one_and_the_known_forms(store: Traces) -
         "warehouse's number or id of it, a shipment's number or id, a tracking number, of a "
         "return too, us:1042:r1 (a return), the sender's reference of it, an exchange order, "
         "us:881 (a refund), the shop's or the provider's id of it, the ERP's number or id of an "
-        "order, a delivery or a credit memo."
+        "order, a delivery or a credit memo, a provider's id of a payment, refund or dispute, "
+        "stripe_us:txn_1 (a settled line) or the provider's id of it, stripe_us:po_1 (a payout) or "
+        "the provider's id of it, a bank's reference, a journal entry or the ERP's number of it."
     )
 
 

@@ -211,7 +211,7 @@ def test_a_trace_reads_every_table_by_an_index(known: Traces) -> None:
             explained = f"explain (format json) {statement}"
             plan = connection.exec_driver_sql(explained, values).scalar_one()
             without |= {scan["Relation Name"] for scan in _whole(plan[0]["Plan"])}
-    assert len(asked) == 21
+    assert len(asked) == 25
     assert without == {"system"}
 
 

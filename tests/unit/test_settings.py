@@ -11,12 +11,18 @@ import pytest
 
 from resources import settings
 from resources.settings import (
+    AdyenProvider,
+    AmazonProvider,
+    BankAccount,
+    FilesProvider,
     FilesWarehouse,
     HttpWarehouse,
     OdooErp,
+    PayPalProvider,
     Settings,
     SettingsError,
     ShipBobWarehouse,
+    StripeProvider,
     TrytonErp,
 )
 from sync_assets.domain.orders import OrderState
@@ -267,6 +273,158 @@ def test_a_store_says_what_of_ours_is_written_there_and_how_tracking_is_shown() 
     assert (found.publishing("stock"), found.publishing("shipments")) == (["us"], [])
     with pytest.raises(SettingsError, match=r"stores\.us\.tracking"):
         settings.parse(changed("stores.us.tracking", "pigeon"))
+
+
+PAID = {"payment_methods": ["card"]}
+STRIPE = {"kind": "stripe", "key": "key_very_secret", **PAID}
+PAYPAL = {"kind": "paypal", "client_id": "acme", "secret": "key_very_secret", **PAID}
+ADYEN = {"kind": "adyen", **PAID}
+AMAZON = {
+    "kind": "amazon",
+    "client_id": "acme",
+    "client_secret": "key_very_secret",
+    "refresh_token": "token_very_secret",
+    **PAID,
+}
+FILES = {"kind": "files", "inbox": "cod", **PAID}
+BANK = {"inbox": "bank", "currency": "USD", "company": "Acme US Inc"}
+HOOK = {"scheme": "stripe", "secrets": ["hook_very_secret"]}
+UK = {**GOOD["stores"]["us"], "company": "Acme UK Ltd", "warehouse": "UK1", "currencies": ["GBP"]}
+
+
+def with_provider(said: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**GOOD, "providers": {"pay": said}, **more}
+
+
+def test_providers_of_every_kind_stand_side_by_side_with_careful_defaults() -> None:
+    said = {"s": STRIPE, "p": PAYPAL, "a": ADYEN, "m": AMAZON, "f": FILES}
+    found = settings.parse({**GOOD, "providers": said}).providers
+    stripe, paypal, adyen, amazon, files = found.values()
+    assert isinstance(stripe, StripeProvider)
+    assert (stripe.url, stripe.asks, stripe.poll_seconds) == ("https://api.stripe.com", True, 900)
+    assert stripe.order_keys == ("order_id", "external_identifier")
+    assert (stripe.inbox, stripe.webhook, stripe.bank, stripe.stores) == (None, None, None, ())
+    assert isinstance(paypal, PayPalProvider)
+    assert paypal.url == "https://api-m.paypal.com"
+    assert isinstance(adyen, AdyenProvider)
+    assert (adyen.report_user, adyen.report_hosts) == (
+        None,
+        ("ca-live.adyen.com", "ca-test.adyen.com"),
+    )
+    assert isinstance(amazon, AmazonProvider)
+    assert amazon.url == "https://sellingpartnerapi-eu.amazon.com"
+    assert amazon.token_url == "https://api.amazon.com"
+    assert isinstance(files, FilesProvider)
+    assert (files.inbox, files.encoding, files.timezone) == (Path("cod"), "utf-8", "UTC")
+
+
+def test_secrets_of_providers_show_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_KEY", "sk_from_the_environment")
+    adyen = {**ADYEN, "report_user": "report@Company.Acme", "report_password": "pw_very_secret"}
+    stripe = {**STRIPE, "key": "env:STRIPE_KEY"}
+    said = {"s": stripe, "p": PAYPAL, "a": adyen, "m": AMAZON}
+    found = settings.parse({**GOOD, "providers": said, "webhooks": {"hook": HOOK}})
+    one = found.providers["s"]
+    assert isinstance(one, StripeProvider)
+    assert one.key.get_secret_value() == "sk_from_the_environment"
+    assert "from_the_environment" not in repr(found)
+    assert "very_secret" not in repr(found)
+
+
+def test_a_bank_account_is_read_from_camt_unless_said() -> None:
+    csv = {**BANK, "kind": "csv", "decimal_comma": True, "day_format": "%d.%m.%Y"}
+    found = settings.parse({**GOOD, "banks": {"main": BANK, "other": csv}}).banks
+    assert found["main"] == BankAccount(inbox=Path("bank"), currency="USD", company="Acme US Inc")
+    assert (found["main"].kind, found["main"].iban) == ("camt053", None)
+    assert (found["other"].kind, found["other"].delimiter) == ("csv", ";")
+    assert (found["other"].decimal_comma, found["other"].day_format) == (True, "%d.%m.%Y")
+
+
+def test_an_account_serves_the_stores_it_names_or_all() -> None:
+    stores = {**GOOD["stores"], "us2": GOOD["stores"]["us"]}
+    said = {"all": STRIPE, "one": {**PAYPAL, "stores": ["us2"]}}
+    found = settings.parse({**GOOD, "stores": stores, "providers": said})
+    assert list(found.paid_by("all")) == ["us", "us2"]
+    assert list(found.paid_by("one")) == ["us2"]
+
+
+def test_an_account_names_its_bank_and_its_webhook() -> None:
+    said = {**STRIPE, "bank": "main", "webhook": "hook"}
+    data = with_provider(said, banks={"main": BANK}, webhooks={"hook": HOOK})
+    one = settings.parse(data).providers["pay"]
+    assert (one.bank, one.webhook) == ("main", "hook")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({**STRIPE, "kind": "cheque"}, "providers.pay: Input tag 'cheque' found using 'kind'"),
+        (PAID, "providers.pay: Unable to extract tag using discriminator 'kind'"),
+        ({**STRIPE, "key": None}, "providers.pay.stripe.key: Input should be a valid string"),
+        ({"kind": "stripe", **PAID}, "providers.pay.stripe.key: Field required"),
+        ({"kind": "stripe", "key": "k"}, "providers.pay.stripe.payment_methods: Field required"),
+        ({**STRIPE, "payment_methods": []}, "payment_methods: Tuple should have at least 1 item"),
+        ({**STRIPE, "secret": "s"}, "providers.pay.stripe.secret: Extra inputs are not permitted"),
+        ({**PAYPAL, "poll_seconds": 0}, "providers.pay.paypal.poll_seconds: Input should be"),
+        ({**FILES, "asks": True}, "providers.pay.files.asks: Extra inputs are not permitted"),
+        ({**FILES, "url": "https://x"}, "providers.pay.files.url: Extra inputs are not permitted"),
+        ({**ADYEN, "report_user": "u"}, "give report_user and report_password, or neither"),
+        ({**ADYEN, "report_password": "p"}, "give report_user and report_password, or neither"),
+        ({**STRIPE, "stores": ["eu"]}, "providers.pay.stores names 'eu', which is not set"),
+        ({**STRIPE, "bank": "main"}, "providers.pay.bank names 'main', which is not set"),
+        ({**STRIPE, "webhook": "hook"}, "providers.pay.webhook names 'hook', which is not set"),
+    ],
+)
+def test_a_mistake_about_a_provider_is_told_with_its_place(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(with_provider(said))
+    assert told in str(caught.value)
+    assert "very_secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({**BANK, "kind": "mt940"}, "banks.main.kind: Input should be 'camt053' or 'csv'"),
+        ({**BANK, "currency": "usd"}, "banks.main.currency: String should match pattern"),
+        ({**BANK, "inbox": None}, "banks.main.inbox: "),
+        ({**BANK, "delimiter": "|"}, "banks.main.delimiter: Input should be"),
+        ({**BANK, "url": "https://x"}, "banks.main.url: Extra inputs are not permitted"),
+    ],
+)
+def test_a_mistake_about_a_bank_is_told_with_its_place(said: dict[str, Any], told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.parse({**GOOD, "banks": {"main": said}})
+    assert told in str(caught.value)
+
+
+def test_an_account_of_a_provider_is_of_one_company() -> None:
+    stores = {**GOOD["stores"], "uk": UK}
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(with_provider(STRIPE, stores=stores))
+    assert str(caught.value).endswith(
+        "providers.pay serves stores of several companies (Acme UK Ltd, Acme US Inc); say "
+        "`stores`, and give each company an account of its own"
+    )
+    both = {"us_pay": {**STRIPE, "stores": ["us"]}, "uk_pay": {**STRIPE, "stores": ["uk"]}}
+    found = settings.parse({**GOOD, "stores": stores, "providers": both})
+    assert list(found.paid_by("uk_pay")) == ["uk"]
+
+
+@pytest.mark.parametrize("role", ["providers", "banks"])
+@pytest.mark.parametrize("name", ["us", "odoo", "north", "track"])
+def test_providers_and_banks_have_names_of_their_own(role: str, name: str) -> None:
+    said = {"providers": STRIPE, "banks": BANK}[role]
+    account = {"url": "https://track.example", "key": "key"}
+    data = {**GOOD, "warehouses": {"north": NORTH}, "carriers": {"track": account}}
+    with pytest.raises(SettingsError, match=rf"{role}\.{name} has the name of another system"):
+        settings.parse({**data, role: {name: said}})
+
+
+def test_a_provider_and_a_bank_have_names_of_their_own() -> None:
+    data = {**GOOD, "providers": {"main": STRIPE}, "banks": {"main": BANK}}
+    with pytest.raises(SettingsError, match=r"banks\.main has the name of another system"):
+        settings.parse(data)
 
 
 @pytest.fixture

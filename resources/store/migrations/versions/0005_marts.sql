@@ -132,3 +132,26 @@ comment on view mart.journal_drill_back is
     'One row per journal line, what it was posted from, and each item of the match behind; version 1';
 comment on view mart.reconciliation is
     'One row per provider, store, month, currency and line of the statement; version 1';
+
+-- The trial of the day: what was sold is what the ERP invoiced and what is open, by reason; what was
+-- invoiced above the order is told beside.
+create view mart.trial_of_day as
+    with invoiced as (
+        select order_ref, sum(total_amount) as amount from core.invoices
+        where state = 'posted' and kind = 'invoice' and order_ref is not null group by 1
+    )
+    select o.store, (o.placed_at at time zone 'UTC')::date as day, o.currency, count(*) as orders,
+           sum(o.total_amount) as sold_amount,
+           sum(coalesce(v.amount, 0)) as invoiced_amount,
+           coalesce(sum(greatest(o.total_amount - coalesce(v.amount, 0), 0))
+               filter (where r.order_ref is null), 0) as open_not_in_erp_amount,
+           coalesce(sum(greatest(o.total_amount - coalesce(v.amount, 0), 0))
+               filter (where r.order_ref is not null), 0) as open_not_invoiced_amount,
+           sum(greatest(coalesce(v.amount, 0) - o.total_amount, 0)) as invoiced_above_amount
+    from core.orders o
+    left join invoiced v using (order_ref)
+    left join receipt.sales_orders r on r.order_ref = o.order_ref and r.outcome = 'accepted'
+    where o.state in ('paid', 'completed', 'refunded')
+    group by 1, 2, 3;
+comment on view mart.trial_of_day is
+    'What was sold against the ERP''s invoices, per store, UTC day and currency; version 1';
