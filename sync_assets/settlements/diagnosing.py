@@ -20,6 +20,7 @@ from sync_assets.domain.settlement_policy import SettlementPolicy
 from sync_assets.settlements import finding_books, finding_lines, finding_payouts
 from sync_assets.settlements.leftovers import bank_names
 from sync_assets.settlements.like import like
+from sync_assets.settlements.staging import stage
 from sync_assets.trouble import exceptional
 
 #: What moved before is not looked at again for its fees and dates; open things always are.
@@ -89,7 +90,7 @@ from stage_rules r
 
 
 def _stage(connection: Connection, settings: Settings, policy: SettlementPolicy) -> None:
-    _table(
+    stage(
         connection,
         "stage_providers (provider text primary key, days integer)",
         [
@@ -97,12 +98,12 @@ def _stage(connection: Connection, settings: Settings, policy: SettlementPolicy)
             for name in settings.providers
         ],
     )
-    _table(
+    stage(
         connection,
         "stage_stores (store text primary key)",
         [{"store": name} for name in settings.stores],
     )
-    _table(
+    stage(
         connection,
         "stage_banks (provider text primary key, bank text, patterns text[])",
         [
@@ -115,30 +116,16 @@ def _stage(connection: Connection, settings: Settings, policy: SettlementPolicy)
             if one.bank is not None
         ],
     )
-    _table(
+    stage(
         connection, "stage_erps (store text primary key)", _invoicing_stores(connection, settings)
     )
-    _table(
+    stage(
         connection,
         "stage_fees (provider text, kind text, currency text, method text, percent numeric, "
         "fixed numeric, tax_percent numeric, is_returned boolean, since date, until date, "
         "place integer, digits integer)",
         list(_fees(settings, policy)),
     )
-
-
-def _table(connection: Connection, shape: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    name, _, columns = shape.partition(" ")
-    connection.exec_driver_sql(f"drop table if exists {name}")
-    connection.exec_driver_sql(f"create temp table {name} {columns} on commit drop")
-    if rows:
-        names = list(rows[0])
-        marks = ", ".join(f":{one}" for one in names)
-        connection.execute(
-            text(f"insert into {name} ({', '.join(names)}) values ({marks})"),  # noqa: S608
-            [dict(row) for row in rows],
-        )
-    connection.exec_driver_sql(f"analyze {name}")
 
 
 def _invoicing_stores(connection: Connection, settings: Settings) -> list[dict[str, str]]:

@@ -5,7 +5,6 @@ Entries are never changed. What turns out not to hold is taken back by a counter
 leaves is booked anew. What has no account, no rate or no open period is held, and told.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +23,7 @@ from sync_assets.domain.settlement_policy import SettlementPolicy
 from sync_assets.settlements import policy as policies
 from sync_assets.settlements import posting_items as wanted
 from sync_assets.settlements.like import like
+from sync_assets.settlements.staging import stage
 from sync_assets.trouble import exceptional
 
 LOCK = "post journals"
@@ -69,7 +69,7 @@ def post(systems: Systems, run_id: str | None) -> Posted:
 
 def _stage_books(connection: Connection, settings: Settings, rules: SettlementPolicy) -> None:
     """Which company, ERP and manner each provider and bank account is booked in."""
-    _make(
+    stage(
         connection,
         "stage_books (provider text primary key, company text, erp text, company_currency text, "
         "timezone text, sales text, revenue_on text, discounts text, detail text, late text)",
@@ -79,7 +79,7 @@ def _stage_books(connection: Connection, settings: Settings, rules: SettlementPo
             if (of := company_of(settings, name)) is not None and of[0] in rules.companies
         ],
     )
-    _make(
+    stage(
         connection,
         "stage_accounts_of_banks (account text primary key, company text)",
         [
@@ -88,7 +88,7 @@ def _stage_books(connection: Connection, settings: Settings, rules: SettlementPo
             if one.company in rules.companies
         ],
     )
-    _make(
+    stage(
         connection,
         "stage_companies (company text primary key, erp text, company_currency text, detail text, "
         "late text)",
@@ -135,19 +135,6 @@ def _books_of(
     }
 
 
-def _make(connection: Connection, shape: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    name, _, columns = shape.partition(" ")
-    connection.exec_driver_sql(f"drop table if exists {name}")
-    connection.exec_driver_sql(f"create temp table {name} {columns} on commit drop")
-    if rows:
-        names = list(rows[0])
-        marks = ", ".join(f":{one}" for one in names)
-        connection.execute(
-            text(f"insert into {name} ({', '.join(names)}) values ({marks})"),  # noqa: S608
-            [dict(row) for row in rows],
-        )
-
-
 def _stage_digits(connection: Connection) -> None:
     """How finely each currency is written, wherever one may come up."""
     rows = read_rows(
@@ -159,7 +146,7 @@ def _stage_digits(connection: Connection) -> None:
         "union select currency from (select currency from core.payments limit 0) p",
     )
     known = {row["currency"] for row in rows} | {"USD", "EUR", "GBP", "JPY", "CHF"}
-    _make(
+    stage(
         connection,
         "stage_digits (currency text primary key, digits integer)",
         [{"currency": one, "digits": digits_of(one)} for one in sorted(known)],
@@ -295,14 +282,14 @@ def _stage_accounts(connection: Connection, rules: SettlementPolicy) -> None:
         code = books.account(row["account_kind"], row["finer"])
         if code is not None:
             rows.append({**row, "finer": row["finer"] or "", "account": code})
-    _make(
+    stage(
         connection,
         "stage_accounts (company text, account_kind text, finer text, account text, "
         "primary key (company, account_kind, finer))",
         rows,
     )
     kinds = ("receipts", "revenue", "refunds", "settlement", "bank", "correction")
-    _make(
+    stage(
         connection,
         "stage_journals (company text, kind text, journal text, primary key (company, kind))",
         [

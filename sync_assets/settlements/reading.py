@@ -71,6 +71,8 @@ def keep_file(
     ref = file_ref(name, file.digest)
     with connected(systems.engine) as connection:
         earlier = _earlier(connection, ref, file)
+        if earlier == file.name:  # a run died before it moved the file, or another one has it too
+            return Outcome.DONE, ""
         if earlier is not None:
             _note(connection, systems, name, file, run_id, "duplicate", f"same as {earlier}")
             return Outcome.DONE, f"same content as {earlier}"

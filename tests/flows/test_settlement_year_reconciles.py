@@ -1,4 +1,4 @@
-"""A generated year through the real steps: clean to the cent, and every planted fault found by name.
+"""A generated year through the real steps: clean to the cent, every planted fault found by name.
 
 The full year is `bench/settlement_year.py`; here are as many orders as hold one of each kind.
 """
