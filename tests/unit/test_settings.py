@@ -1,6 +1,7 @@
 """The configuration file: what it may say, and how a mistake in it is told."""
 
 import copy
+import re
 import tomllib
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -425,6 +426,24 @@ def test_a_provider_and_a_bank_have_names_of_their_own() -> None:
     data = {**GOOD, "providers": {"main": STRIPE}, "banks": {"main": BANK}}
     with pytest.raises(SettingsError, match=r"banks\.main has the name of another system"):
         settings.parse(data)
+
+
+def test_the_configuration_that_the_documentation_shows_can_be_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text()
+    for name in re.findall(r"env:(\w+)", text):
+        monkeypatch.setenv(name, "secret")
+    said: dict[str, Any] = {}
+    for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
+        for part, value in tomllib.loads(block).items():
+            said[part] = {**said.get(part, {}), **value} if isinstance(value, dict) else value
+    for name in ("uk", "eu"):  # its providers serve stores like the one it shows
+        said["stores"][name] = said["stores"]["us"]
+    found = settings.parse(said)
+    kinds = [one.kind for one in found.providers.values()]
+    assert kinds == ["stripe", "paypal", "adyen", "amazon", "files"]
+    assert [one.kind for one in found.banks.values()] == ["camt053", "csv"]
 
 
 @pytest.fixture
