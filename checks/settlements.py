@@ -93,6 +93,7 @@ def build(settings: Settings) -> list[dg.AssetChecksDefinition]:
 @dg.asset_check(
     asset=core_key("invoices"),
     name="trial_of_the_day",
+    additional_deps=[core_key("open_items")],
     description="What was sold in a day is what the ERP invoiced for it and what is open, with its "
     "reason; nothing is invoiced above its order.",
 )

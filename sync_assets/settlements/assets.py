@@ -22,7 +22,7 @@ from sync_assets.domain.payments import (
     SettlementLines,
 )
 from sync_assets.domain.statements import Statements
-from sync_assets.outcomes import counted, read_result, told
+from sync_assets.outcomes import counted, told, was_read
 from sync_assets.reading import Tally, each_source
 from sync_assets.settlements import (
     entries,
@@ -151,7 +151,7 @@ def _read_files(context: dg.AssetExecutionContext, systems: Systems, names: list
         return total
 
     with told():
-        return read_result(each_source(systems, names, "report_lines", one), names)
+        return was_read(each_source(systems, names, "report_lines", one))
 
 
 def raw_lists(kind: str) -> dg.AssetsDefinition:
@@ -182,7 +182,7 @@ def raw_lists(kind: str) -> dg.AssetsDefinition:
                 "payments",
                 lambda name: reading.changes(systems, name, context.run.run_id),
             )
-            done = read_result(total, names)
+            done = was_read(total)
         for thing in things:
             yield dg.MaterializeResult(asset_key=raw_key(kind, thing), metadata=done.metadata)
 
@@ -205,7 +205,7 @@ def raw_notices(kind: str) -> dg.AssetsDefinition:
         with told():
             for name in names:
                 total.add(reading.notices(systems, name, context.run.run_id))
-            return read_result(total, names)
+            return was_read(total)
 
     return read
 
@@ -230,7 +230,7 @@ def raw_invoices(kind: str) -> dg.AssetsDefinition:
                 invoices.STREAM,
                 lambda name: invoices.read(systems, kind, name, context.run.run_id),
             )
-            return read_result(total, names)
+            return was_read(total)
 
     return read
 

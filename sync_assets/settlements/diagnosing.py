@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from resources.settings import ServiceLevels, Settings
 from resources.store import exceptions
-from resources.store.frames import read_rows
+from resources.store.frames import read_rows, scalar
 from sync_assets.domain.findings import FINDINGS, PREFIX
 from sync_assets.domain.money import digits_of
 from sync_assets.domain.orders import Problem
@@ -80,6 +80,7 @@ def _looked_back(connection: Connection, now: datetime) -> datetime:
     return min([now, *([max(newest)] if newest else [])]) - LOOK_BACK
 
 
+_FIRST = "select min(occurred_at) from core.settlement_lines where provider = :provider"
 _NEWEST = """
 select (select max(l.occurred_at) from core.settlement_lines l where l.provider = r.provider)
 from stage_rules r
@@ -92,9 +93,13 @@ from stage_rules r
 def _stage(connection: Connection, settings: Settings, policy: SettlementPolicy) -> None:
     stage(
         connection,
-        "stage_providers (provider text primary key, days integer)",
+        "stage_providers (provider text primary key, days integer, first_at timestamptz)",
         [
-            {"provider": name, "days": policy.rule(name).settles_within_days}
+            {
+                "provider": name,
+                "days": policy.rule(name).settles_within_days,
+                "first_at": scalar(connection, _FIRST, provider=name),
+            }
             for name in settings.providers
         ],
     )

@@ -2,7 +2,8 @@
 ref, finding, detail, provider, order_ref, amount, currency and since.
 """
 
-#: Captured or refunded, and not settled in time; not where an open line already tells of it.
+#: Captured or refunded, and not settled in time; not where an open line already tells of it. What
+#: is older than a provider's first report is expected in none; where it sent none, everything is.
 UNSETTLED = """
 select 'expected', p.ref, 'settlement.' || case when p.kind in ('refund', 'refund_failed')
     then 'refund_unsettled' else 'unsettled' end,
@@ -10,6 +11,7 @@ select 'expected', p.ref, 'settlement.' || case when p.kind in ('refund', 'refun
     p.order_ref, p.amount, p.currency, p.at
 from open_payments p join stage_providers r using (provider)
 where not p.is_void and p.amount <> 0 and p.at + make_interval(days => r.days) < :now
+  and p.at >= coalesce(r.first_at - make_interval(days => r.days), '-infinity')
   and not exists (select from families f join open_lines l using (ref)
     where f.payment_ref = p.ref and l.kind = p.kind)
 """

@@ -169,11 +169,6 @@ def test_another_day_or_a_provider_that_only_sends_files_gives_nothing(
         assert told(result, "core", "payouts_by_day")["payouts"] == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="raw steps of settlements end with `read_result`: the only provider of a kind, away, "
-    "keeps back all others; `was_read` is the one that does not",
-)
 def test_a_provider_that_is_away_is_told_and_the_others_are_settled(
     one: Money, stripe: StripeStandIn, runs: Runs
 ) -> None:
