@@ -34,7 +34,7 @@ def test_a_run_killed_after_any_request_is_finished_by_later_ones(world: World) 
 
 def test_sending_killed_before_any_request_is_finished_by_later_runs(world: World) -> None:
     fell = []
-    for number in each_hour(world, 26):
+    for number in each_hour(world, 32):
         with killed_at_request(world, number + 1, before=True) as axe:
             world.send()
         fell.append(axe.count > number)
