@@ -248,7 +248,7 @@ select n, p.provider, p.store, p.currency, p.percent, p.fixed, p.dispute,
         when n % 1000 < 41 then 'doubled' when n % 1000 < 46 then 'part'
         when n % 1000 < 96 then 'number' when n % 1000 < 98 then 'text'
         when n % 1000 < 100 then 'cent' else 'id' end as way,
-    (500 + (n * 7919) % 20000)::numeric / 100 as amount,
+    (500 + (n::bigint * 7919) % 20000)::numeric / 100 as amount,
     timestamptz '2025-03-01 00\\:00Z'
         + make_interval(secs => (n::bigint * 300 * 86400 / :lines)) as at,
     n / :per_payout as batch
