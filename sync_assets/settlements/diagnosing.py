@@ -24,7 +24,7 @@ from sync_assets.settlements.staging import stage
 from sync_assets.trouble import exceptional
 
 #: What moved before is not looked at again for its fees and dates; open things always are.
-LOOK_BACK = timedelta(days=400)
+LOOK_BACK = timedelta(days=800)
 
 PREPARED = (*finding_lines.PREPARED, *finding_payouts.PREPARED)
 QUERIES = (

@@ -50,7 +50,8 @@ left join lateral (
             and m.ref is null) as alike_open,
         sum(p.amount) filter (where p.kind = l.kind and p.provider = l.provider
             and m.ref is null and not p.is_void and p.currency = l.currency) as alike_amount,
-        count(*) filter (where p.kind = l.kind and p.currency = l.currency) as in_currency,
+        count(*) filter (where p.kind = l.kind and p.currency = l.currency
+            and p.provider = l.provider) as in_currency,
         count(*) filter (where p.kind = l.kind and m.ref is not null
             and p.amount = l.amount) as twins,
         count(*) filter (where p.kind = l.kind and m.ref is not null
