@@ -166,7 +166,7 @@ def test_mapping_killed_at_any_statement_leaves_nothing_half_done(one: Money, tw
 
 
 def test_matching_killed_all_along_matches_everything_once(one: Money) -> None:
-    """After every third statement: nearly all of them are in one transaction."""
+    """After every seventh statement: nearly all of them are in one transaction."""
 
     def prepare(number: int) -> None:
         one.order(number, "100.00", payment=f"pi_{number}")
@@ -175,7 +175,7 @@ def test_matching_killed_all_along_matches_everything_once(one: Money) -> None:
     def step() -> None:
         steps.match(one.systems, "run")
 
-    times, statements = killed_everywhere(one, prepare, step, stride=3)
+    times, statements = killed_everywhere(one, prepare, step, stride=7)
     assert statements > 120
     steps.match(one.systems, "run")
     assert one.matches() == sorted(
