@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-tryton check format lint types imports tests clean
+.PHONY: help demo test test-long test-tryton check format lint types imports tests clean
 .PHONY: bench bench-intake bench-latency bench-surge bench-availability bench-catalog bench-oversell
 .PHONY: bench-trace bench-settlement bench-year
 
@@ -17,6 +17,9 @@ demo: $(READY) ## Set everything up and carry real baskets from three stores int
 
 test: $(READY) ## Set everything up and run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-long: $(READY) ## The tests, searching as far as they can (an hour)
+	SYNC_TESTS=long $(BIN)/python -m pytest $(ARGS)
 
 test-tryton: $(READY) ## The tests against a real Tryton server (installs it first, about two minutes)
 	$(BIN)/python -m sync_assets.ops.tryton_server

@@ -298,7 +298,6 @@ class AdyenProvider(CalledProvider):
 
     kind: Literal["adyen"]
     url: URL = "https://ca-live.adyen.com"
-    merchant_account: str | None = None
     #: The report user; with it, reports that a webhook announces are fetched.
     report_user: str | None = None
     report_password: pydantic.SecretStr | None = None
@@ -345,7 +344,6 @@ class BankAccount(Columns):
     iban: str | None = None
     currency: CURRENCY
     company: str
-    delimiter: Literal[",", ";", "\t"] = ";"
     #: How days and amounts are written in CSV.
     day_format: str = "%Y-%m-%d"
     decimal_comma: bool = False
@@ -544,6 +542,10 @@ class Settings(Part):
     def publishing(self, what: Literal["products", "stock", "shipments", "refunds"]) -> list[str]:
         """Stores that such things are written to."""
         return [name for name, store in self.stores.items() if what in store.publishes]
+
+    def erps_of(self, kind: str) -> list[str]:
+        """ERPs of a kind."""
+        return [name for name, erp in self.erps.items() if erp.kind == kind]
 
     def stores_of(self, erp: str) -> dict[str, Store]:
         """Stores whose orders go to `erp`."""

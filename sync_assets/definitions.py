@@ -75,7 +75,7 @@ def build_defs(settings: Settings, systems: Systems | None = None) -> dg.Definit
             settings,
         ),
         asset_checks=[
-            *schemas.build(),
+            *schemas.build(settings),
             *agreement.build(settings),
             freshness.every_store_was_heard,
             leftovers.nothing_is_overdue,

@@ -217,8 +217,8 @@ def _tell(connection: Connection, systems: Systems, fault: str | None) -> None:
     exceptions.reconcile(connection, found, subjects=[SUBJECT], codes=[INVALID], now=systems.now())
 
 
-class _Exact(yaml.SafeLoader):  # type: ignore[misc]
-    """Safe YAML with exact numbers, and no key said twice."""
+class _Exact(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Safe YAML with exact numbers, and no key said twice; policies are read by every step."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that stands twice: YAML would let the last one win without a word."""

@@ -19,7 +19,7 @@ class Runs:
         selection = dg.AssetSelection.checks(
             *[
                 dg.AssetCheckKey(core_key(name), f"{name}_keep_their_schema")
-                for name in schemas.TABLES
+                for name in schemas.tables(world.systems.settings)
             ]
         )
         extra = dg.Definitions(jobs=[dg.define_asset_job(CHECKS_ONLY, selection)])

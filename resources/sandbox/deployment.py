@@ -186,7 +186,7 @@ def settlements_policy() -> str:
                 "settles_within_days": 30,
                 "bank_within_days": 7,
                 "tolerance": {one.currency: "0.05"},
-                "fees": _fees(name),
+                "fees": fee_rules(name),
                 "agreed_fees": list(settlement_terms.AGREED_FEES[name]),
                 "bank_names": [f"*{one.counterparty.lower()}*"],
             }
@@ -206,7 +206,7 @@ def settlements_policy() -> str:
     return json.dumps(said, indent=2)
 
 
-def _fees(provider: str) -> list[Data]:
+def fee_rules(provider: str) -> list[Data]:
     """The contracts of a provider as rules; amounts as text, so that they stay exact."""
     return [
         rule for one in settlement_terms.CONTRACTS if one.provider == provider for rule in _of(one)
@@ -217,7 +217,8 @@ def _of(one: Contract) -> list[Data]:
     span = {"currency": one.currency, "since": f"{one.since}"}
     if one.until:
         span["until"] = f"{one.until}"
-    rules: list[Data] = [{**span, "percent": f"{one.percent}", "fixed": f"{one.fixed}"}]
+    tax = {"tax_percent": f"{one.tax_percent}"} if one.tax_percent else {}
+    rules: list[Data] = [{**span, "percent": f"{one.percent}", "fixed": f"{one.fixed}", **tax}]
     for kind in ("refund", "chargeback"):
         if fixed := one.fee(kind, ZERO):
             rules.append({**span, "kinds": [kind], "fixed": f"{fixed}"})

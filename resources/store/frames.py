@@ -91,6 +91,8 @@ def upsert(connection: Connection, table: str, frame: pd.DataFrame, key: Sequenc
 
 def copy_frame(connection: Connection, table: str, frame: pd.DataFrame) -> int:
     """COPY a frame into a table of the same column names."""
+    if frame.empty:
+        return 0
     columns = [plain_values(frame[column]) for column in frame.columns]
     names = [str(column) for column in frame.columns]
     return copy_rows(connection, table, names, zip(*columns, strict=True))

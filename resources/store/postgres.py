@@ -92,11 +92,14 @@ _DISPOSABLE = {
 }
 
 
-def disposable(folder: Path) -> Databases:
-    """An embedded server for tests and measurements: quick, and not safe from power cuts."""
+def disposable(folder: Path, **more: str) -> Databases:
+    """An embedded server for tests and measurements: quick, and not safe from power cuts.
+
+    `more` are settings of the server beside ours.
+    """
     server = embedded(folder)
     with connect_admin(server) as connection:
-        for name, value in _DISPOSABLE.items():
+        for name, value in {**_DISPOSABLE, **more}.items():
             connection.execute(
                 sql.SQL("alter system set {} = {}").format(sql.Identifier(name), sql.Literal(value))
             )

@@ -1,20 +1,15 @@
-"""Credit memos of an Odoo database: created once by our keys, posted, taken back.
+"""Credit memos of an Odoo database: created once by our keys, posted, taken back."""
 
-The head comes through `load()`, whose external id is the only guard against a twin. Lines are
-written into the draft in one call that replaces what it has, so that the same call arriving twice
-adds none; `load()` of lines inside a head would append them again.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
-from resources.errors import Missing, Refused, RemoteError, UnknownOutcome
+from resources.errors import Missing, Refused, RemoteError
+from resources.systems.odoo_drafts import LINE, MOVE, Drafts
 from resources.systems.odoo_kits import many2one
-from resources.systems.odoo_rpc import Row, Session, batches
+from resources.systems.odoo_rpc import Row, Session
 from resources.systems.roles import Payload
 
-MEMO, LINE, WIZARD = "account.move", "account.move.line", "account.move.reversal"
-KEY_BATCH, LOAD_BATCH, POST_BATCH = 200, 50, 20
+WIZARD = "account.move.reversal"
 MEMO_FIELDS = [
     "name",
     "state",
@@ -38,45 +33,14 @@ MEMO_FIELDS = [
 ORDER_FIELDS = ["name", "company_id", "partner_id", "partner_invoice_id", "invoice_ids"]
 
 
-class Memos:
-    """Customer credit notes, through one session; `module` is that of our external ids."""
+class Memos(Drafts):
+    """Customer credit notes."""
 
-    def __init__(self, session: Session, module: str) -> None:
-        self.session, self.module = session, module
-
-    def held(self, keys: Sequence[str]) -> dict[str, Payload]:
-        """Credit notes by our key with the entries that take them back; further live ones of a
-        key are its `twins`.
-        """
-        found: dict[str, list[Payload]] = {}
-        for batch in batches(dict.fromkeys(keys), KEY_BATCH):
-            domain = [["ref", "in", batch], ["move_type", "=", "out_refund"]]
-            rows = self.session.rows(MEMO, domain, MEMO_FIELDS, order="id")
-            counters = self._counters([row["id"] for row in rows])
-            for row in rows:
-                row["reversals"] = counters.get(row["id"], [])
-                found.setdefault(row["ref"], []).append(row)
-        return {key: _first_alive(rows) for key, rows in found.items()}
-
-    def _counters(self, memos: Sequence[int]) -> dict[int, list[Payload]]:
-        """Entries that are not cancelled, by the credit note they take back."""
-        found: dict[int, list[Payload]] = {}
-        if memos:
-            domain = [["reversed_entry_id", "in", list(memos)], ["state", "!=", "cancel"]]
-            fields = ["name", "ref", "state", "date", "reversed_entry_id"]
-            for row in self.session.rows(MEMO, domain, fields, order="id"):
-                found.setdefault(many2one(row["reversed_entry_id"]), []).append(row)
-        return found
+    name, names = "credit memo", "credit notes"
+    move_type, line_ids = "out_refund", "invoice_line_ids"
+    fields = MEMO_FIELDS
 
     # Creating
-
-    def put(self, memos: Sequence[Payload]) -> dict[str, int | RemoteError]:
-        """Create drafts by our keys, heads first; what left the draft is not touched."""
-        answers: dict[str, int | RemoteError] = {}
-        unique = {memo["key"]: memo for memo in memos}
-        for batch in batches(unique.values(), LOAD_BATCH):
-            answers |= self._put({memo["key"]: memo for memo in batch})
-        return answers
 
     def _put(self, memos: Mapping[str, Payload]) -> dict[str, int | RemoteError]:
         answers: dict[str, int | RemoteError] = {}
@@ -93,9 +57,7 @@ class Memos:
                     heads.append(self._head(key, memo, orders))
                 except Refused as refused:
                     answers[key] = refused
-        if heads:
-            loaded = self.session.load(MEMO, heads)
-            answers |= {k: ids[0] if isinstance(ids, list) else ids for k, ids in loaded.items()}
+        answers |= self._load(heads)
         return answers | self._put_lines(memos, answers, orders)
 
     def _head(self, key: str, memo: Payload, orders: "_Orders") -> Row:
@@ -125,59 +87,21 @@ class Memos:
     ) -> dict[str, int | RemoteError]:
         """Fill drafts that have no line yet; answers the refusals only."""
         refused: dict[str, int | RemoteError] = {}
-        ids = {id_: key for key, id_ in answers.items() if isinstance(id_, int)}
-        for row in self._states(ids, ["invoice_line_ids"]).values():
-            if row["state"] != "draft" or row["invoice_line_ids"]:
-                continue
-            memo = memos[ids[row["id"]]]
-            lines = [[0, 0, orders.with_sale(memo["order"], line)] for line in memo["lines"]]
-            values = {"invoice_line_ids": [[5, 0, 0], *lines]}
+        for key, move in self._empty_drafts(answers).items():
+            order, lines = memos[key]["order"], memos[key]["lines"]
             try:
-                self.session.write(MEMO, "write", [[row["id"]], values])
+                self._fill(move, [orders.with_sale(order, line) for line in lines])
             except Refused as no:
-                refused[memo["key"]] = no
+                refused[key] = no
         return refused
 
     def add_line(self, memo: int, line: Payload) -> None:
         """Add one line to a draft, unless one of this product and name is there."""
         domain = [["move_id", "=", memo], ["product_id", "=", line["product_id"]]]
         if not self.session.rows(LINE, [*domain, ["name", "=", line["name"]]], ["name"]):
-            self.session.write(MEMO, "write", [[memo], {"invoice_line_ids": [[0, 0, _json(line)]]}])
+            self.session.write(MOVE, "write", [[memo], {"invoice_line_ids": [[0, 0, _json(line)]]}])
 
-    def _doubled(self) -> Refused:
-        text = "several credit notes carry this reference; a person must cancel all but one"
-        return Refused(self.session.system, text, code="doubled")
-
-    # Posting and taking back
-
-    def post(self, ids: Sequence[int]) -> dict[int, RemoteError]:
-        """Post drafts; answers the refusals only. One that is posted stays so."""
-        refused: dict[int, RemoteError] = {}
-        for batch in batches(dict.fromkeys(ids), POST_BATCH):
-            states = self._states(batch)
-            refused |= {id_: self._gone(id_) for id_ in batch if id_ not in states}
-            refused |= self._post([id_ for id_, row in states.items() if row["state"] != "posted"])
-        return refused
-
-    def _post(self, ids: list[int]) -> dict[int, RemoteError]:
-        """Post all at once, then believe the states; a refusal is looked for one by one."""
-        refusal: Refused | None = None
-        if not ids:
-            return {}
-        try:
-            self.session.write(MEMO, "action_post", [ids])
-        except Refused as said:
-            refusal = said
-        states = self._states(ids)
-        left = [id_ for id_ in ids if states.get(id_, {}).get("state") != "posted"]
-        if refusal is None:
-            return dict.fromkeys(left, self._unmoved())
-        if len(ids) == 1:
-            return dict.fromkeys(left, refusal)
-        refused: dict[int, RemoteError] = {}
-        for id_ in left:
-            refused |= self._post([id_])
-        return refused
+    # Taking back
 
     def reverse(self, memos: Mapping[int, str], on: date) -> dict[int, int | RemoteError]:
         """Take posted memos back by a counter entry each; answers its id."""
@@ -200,8 +124,8 @@ class Memos:
         counter = counters[0]
         if counter["state"] == "draft":
             if counter["ref"] != key:
-                self.session.write(MEMO, "write", [[counter["id"]], {"ref": key}])
-            self.session.write(MEMO, "action_post", [[counter["id"]]])
+                self.session.write(MOVE, "write", [[counter["id"]], {"ref": key}])
+            self.session.write(MOVE, "action_post", [[counter["id"]]])
             if self._states([counter["id"]])[counter["id"]]["state"] != "posted":
                 raise self._unmoved()
         return int(counter["id"])
@@ -213,24 +137,10 @@ class Memos:
         if held["state"] != "posted":
             text = f"credit memo {memo} is {held['state']!r}, there is nothing to take back"
             raise Refused(self.session.system, text, code="not_posted")
-        at = {"active_model": MEMO, "active_id": memo, "active_ids": [memo]}
+        at = {"active_model": MOVE, "active_id": memo, "active_ids": [memo]}
         values = {"reason": key, "journal_id": many2one(held["journal_id"]), "date": f"{on}"}
         wizard = self.session.write(WIZARD, "create", [[values]], **at)
         self.session.write(WIZARD, "refund_moves", [wizard], **at)
-
-    def _states(self, ids: Collection[int], more: Sequence[str] = ()) -> dict[int, Payload]:
-        if not ids:
-            return {}
-        rows = self.session.rows(MEMO, [["id", "in", list(ids)]], ["state", *more], order="id")
-        return {row["id"]: row for row in rows}
-
-    def _gone(self, memo: int) -> Missing:
-        return Missing(self.session.system, f"credit memo {memo} is not there")
-
-    def _unmoved(self) -> UnknownOutcome:
-        # A replica may be behind: that it stands still is no proof that it was refused.
-        text = "the ERP answered yes but the entry is not posted"
-        return UnknownOutcome(self.session.system, text, code="unmoved")
 
 
 class _Orders:
@@ -250,7 +160,7 @@ class _Orders:
         if not every:
             return set()
         domain = [["id", "in", every], ["move_type", "=", "out_invoice"], ["state", "=", "posted"]]
-        return {row["id"] for row in self.session.rows(MEMO, domain, ["name"], order="id")}
+        return {row["id"] for row in self.session.rows(MOVE, domain, ["name"], order="id")}
 
     def _sale_journals(self) -> dict[int, int]:
         """The first sales journal of each company, which Odoo would take as well."""
@@ -303,10 +213,3 @@ def _json(line: Payload) -> Payload:
         "price_unit": float(line["price_unit"]),
         "tax_ids": [[6, 0, list(line["tax_ids"])]],
     }
-
-
-def _first_alive(rows: list[Payload]) -> Payload:
-    """The oldest that is not cancelled with the others as its twins, else the oldest."""
-    alive = [row for row in rows if row["state"] != "cancel"]
-    first, *twins = alive or rows[:1]
-    return {**first, "twins": twins} if twins else first

@@ -57,7 +57,7 @@ def raw_items(kind: str) -> dg.AssetsDefinition:
         "what changed, the others read all.",
     )
     def items(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-        erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
+        erps = systems.settings.erps_of(kind)
         with told():
             return read_result(
                 each_source(

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import pandera.pandas as pa
 
-from sync_assets.domain.frames import Day, Money, Table
+from sync_assets.domain.frames import Day, Instant, Money, Table
 from sync_assets.domain.money import digits_of, rounded
 from sync_assets.domain.orders import Problem
 from sync_assets.domain.payments import CURRENCY
@@ -111,6 +111,55 @@ def invoiced(amount: Decimal, currency: str) -> Decimal:
     if not abs(amount) < TOO_MUCH:
         raise ValueError("the amount is out of bounds")
     return rounded(amount, digits_of(currency))
+
+
+class JournalEntries(Table):
+    """One row per entry that the ERP shall hold; it balances in each currency and in the company's.
+
+    Never changed: a counter entry takes it back, and nothing else.
+    """
+
+    entry_ref: str = pa.Field(description="Our key, also the ERP's reference of the entry")
+    kind: str = pa.Field(
+        isin=["receipts", "revenue", "refunds", "settlement", "bank", "correction"],
+        description="What is booked",
+    )
+    company: str = pa.Field(description="The ERP's name of the legal entity")
+    erp: str = pa.Field(description="Our name of the ERP")
+    journal: str = pa.Field(description="The ERP's code of the journal")
+    posted_on: Day = pa.Field(description="The day it stands under in the books")
+    period: str = pa.Field(str_matches=r"^\d{4}-\d{2}$", description="The month of that day")
+    company_currency: str = pa.Field(str_matches=CURRENCY, description="ISO 4217 code")
+    provider: str = pa.Field(nullable=True, description="Our name of the provider's account")
+    store: str = pa.Field(nullable=True, description="Our name of the store")
+    batch_ref: str = pa.Field(description="The payout or statement, or the day of what is no batch")
+    description: str = pa.Field(description="What it is, for people")
+    reverses: str = pa.Field(nullable=True, description="The entry that this one takes back")
+    created_at: Instant = pa.Field(description="When it was made")
+
+    class Config(Table.Config):
+        unique = ["entry_ref"]
+
+
+class JournalLines(Table):
+    """One row per line of an entry; `core.journal_sources` leads to what each is made of."""
+
+    entry_ref: str = pa.Field(description="The entry")
+    line_no: int = pa.Field(ge=1, description="Its place there")
+    account: str = pa.Field(str_length={"min_value": 1}, description="The ERP's account code")
+    account_kind: str = pa.Field(
+        str_length={"min_value": 1}, description="The kind of account the policy names it for"
+    )
+    amount: Money = pa.Field(description="Debit is positive, in `currency`")
+    currency: str = pa.Field(str_matches=CURRENCY, description="ISO 4217 code")
+    company_amount: Money = pa.Field(description="Debit is positive, in the company's currency")
+    tax_code: str = pa.Field(nullable=True, description="The shop's tax code, on lines of tax")
+    store: str = pa.Field(nullable=True, description="Our name of the store")
+    description: str = pa.Field(description="What it is, for people")
+    item_count: int = pa.Field(ge=0, description="How many things it sums")
+
+    class Config(Table.Config):
+        unique = ["entry_ref", "line_no"]
 
 
 class Invoices(Table):

@@ -318,6 +318,8 @@ class SeenMemo:
     #: The journal entry behind it.
     journal: str | None
     lines: int
+    #: How many further memos of the same key there are.
+    twins: int = 0
     payload: Mapping[str, object] = field(default_factory=dict)
 
 

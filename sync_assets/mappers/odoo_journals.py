@@ -5,29 +5,21 @@ amount in its own currency beside debit or credit in the company's; a difference
 the other currency, as in the entries Odoo makes of one itself.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from html import escape
 from typing import Any
 
-from sync_assets.domain.journals import (
-    JournalDocument,
-    JournalLine,
-    SeenJournal,
-    Total,
-    invoiced,
-    unfit,
-)
+from sync_assets.domain.journals import JournalDocument, JournalLine, SeenJournal, invoiced
 from sync_assets.domain.money import digits_of, rounded
 from sync_assets.domain.orders import Problem, Rejected, Row
+from sync_assets.mappers.journal_names import Names, References, state_of, totals, unreadable
 from sync_assets.mappers.odoo import xid
 from sync_assets.mappers.odoo_stock import number
 from sync_assets.mappers.payload import storable
 
 Payload = dict[str, Any]
-References = Mapping[str, Mapping[str, int]]
 
 STATE_OF = {"draft": "draft", "posted": "posted", "cancel": "cancelled"}
 KIND_OF = {"out_invoice": "invoice", "out_refund": "credit_memo"}
@@ -35,7 +27,7 @@ KIND_OF = {"out_invoice": "invoice", "out_refund": "credit_memo"}
 
 def journal(document: JournalDocument, references: References) -> Payload:
     """Return an entry as head and lines; raises Rejected with every reason."""
-    known = _Known(document, references)
+    known = Names("Odoo", document, references)
     known.company()
     journal_id = known.find("journal", document.journal)
     lines = [_line(line, known) for line in document.lines]
@@ -52,11 +44,11 @@ def journal(document: JournalDocument, references: References) -> Payload:
     return {"key": document.key, "head": head, "lines": lines}
 
 
-def _line(line: JournalLine, known: "_Known") -> Payload:
+def _line(line: JournalLine, known: Names) -> Payload:
     return {
         "account_id": known.find("account", line.account),
         "name": line.description,
-        "currency_id": known.currency(line.currency),
+        "currency_id": known.plain("currency", line.currency),
         "amount_currency": f"{line.amount:f}",
         "debit": f"{max(line.company_amount, Decimal()):f}",
         "credit": f"{max(-line.company_amount, Decimal()):f}",
@@ -64,46 +56,9 @@ def _line(line: JournalLine, known: "_Known") -> Payload:
     }
 
 
-class _Known:
-    """The ids behind the names of one entry, and why it cannot be sent."""
-
-    def __init__(self, document: JournalDocument, references: References) -> None:
-        self.document, self.references = document, references
-        self.problems: list[Problem] = list(unfit(document))
-
-    def company(self) -> None:
-        """Note a company nobody knows, or one that keeps its books in another currency."""
-        name, currency = self.document.company, self.document.company_currency
-        if name not in self.references.get("company", {}):
-            self.problem("company", f"Odoo has no single company {name!r}")
-        elif self.references.get("company_currency", {}).get(name) != self.currency(currency):
-            self.problem("company", f"company {name!r} does not keep its books in {currency}")
-
-    def find(self, kind: str, code: str) -> int:
-        """The id of a code of the entry's own company; 0 where there is none."""
-        company = self.document.company
-        found = self.references.get(kind, {}).get(f"{company}/{code}")
-        if found is None:
-            self.problem(kind, f"Odoo has no single {kind} {code!r} in company {company!r}")
-        return found or 0
-
-    def currency(self, name: str) -> int:
-        """The id of a currency; 0 where there is none."""
-        found = self.references.get("currency", {}).get(name)
-        if found is None:
-            self.problem("currency", f"Odoo has no single currency {name!r}")
-        return found or 0
-
-    def problem(self, kind: str, message: str) -> None:
-        """Remember a reason, each once."""
-        found = Problem(f"erp.{kind}_unknown", kind, f"{message}; nothing was sent")
-        if found not in self.problems:
-            self.problems.append(found)
-
-
 def seen_journal(payload: Mapping[str, Any]) -> SeenJournal:
     """Return an entry as Odoo shows it; reversed once a posted entry takes it back."""
-    state = _state("entry", payload)
+    state = state_of("Odoo", "entry", STATE_OF, payload)
     if state == "posted" and any(r["state"] == "posted" for r in payload.get("reversals", ())):
         state = "reversed"
     is_booked = payload["state"] == "posted"
@@ -115,7 +70,7 @@ def seen_journal(payload: Mapping[str, Any]) -> SeenJournal:
         number=payload.get("name") or None,
         state=state,
         booked_on=date.fromisoformat(payload["date"]) if is_booked else None,
-        totals=_totals(payload["lines"], currency),
+        totals=totals(_amounts(payload["lines"]), currency),
         total_amount=rounded(debits, digits_of(currency)),
         lines=len(payload["lines"]),
         twins=len(payload.get("twins", ())),
@@ -123,18 +78,12 @@ def seen_journal(payload: Mapping[str, Any]) -> SeenJournal:
     )
 
 
-def _totals(lines: Iterable[Payload], company_currency: str) -> dict[tuple[str, str], Total]:
-    """What the lines of each account and currency come to; an account without a code has its id."""
-    sums: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [Decimal(), Decimal()])
+def _amounts(lines: Iterable[Payload]) -> Iterator[tuple[str, str, Decimal, Decimal]]:
+    """Lines as sums want them; an account without a code has its id."""
     for line in lines:
         code = line["account_code"] or f"#{line['account_id'][0]}"
-        both = sums[code, line["currency_id"][1]]
-        both[0] += number(line["amount_currency"])
-        both[1] += number(line["debit"]) - number(line["credit"])
-    return {
-        key: Total(rounded(own, digits_of(key[1])), rounded(books, digits_of(company_currency)))
-        for key, (own, books) in sums.items()
-    }
+        books = number(line["debit"]) - number(line["credit"])
+        yield code, line["currency_id"][1], number(line["amount_currency"]), books
 
 
 def invoice(erp: str, resource_id: str, payload: Mapping[str, Any]) -> Row:
@@ -143,7 +92,7 @@ def invoice(erp: str, resource_id: str, payload: Mapping[str, Any]) -> Row:
     if not isinstance(word, str) or word not in KIND_OF:
         text = f"Odoo calls the document {word!r}, which is no invoice to a customer"
         raise Rejected([Problem("erp.unknown_kind", "move_type", text)])
-    state = _state("invoice", payload)
+    state = state_of("Odoo", "invoice", STATE_OF, payload)
     try:
         currency, day = str(payload["currency_id"][1]), payload["invoice_date"]
         return {
@@ -159,16 +108,7 @@ def invoice(erp: str, resource_id: str, payload: Mapping[str, Any]) -> Row:
             "invoiced_on": date.fromisoformat(day) if day else None,
         }
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
-        text = f"the invoice cannot be read ({type(fault).__name__})"
-        raise Rejected([Problem("thing.malformed", "invoice", text)]) from fault
-
-
-def _state(what: str, payload: Mapping[str, Any]) -> str:
-    word = payload.get("state")
-    if not isinstance(word, str) or word not in STATE_OF:
-        text = f"Odoo calls the {what} {word!r}, a word we do not know"
-        raise Rejected([Problem("erp.unknown_state", "state", text)])
-    return STATE_OF[word]
+        raise unreadable(fault) from fault
 
 
 def _only_order(orders: Iterable[Payload]) -> str | None:

@@ -143,5 +143,6 @@ def seen_memo(payload: Mapping[str, Any]) -> SeenMemo:
         # In Odoo a posted credit note is the journal entry itself.
         journal=name if is_booked else None,
         lines=len(payload.get("invoice_line_ids") or ()),
+        twins=len(payload.get("twins", ())),
         payload=dict(payload),
     )

@@ -137,6 +137,7 @@ def seen_memo(payload: Mapping[str, Any]) -> SeenMemo:
         booked_on=date.fromisoformat(booked) if entry and booked else None,
         journal=entry.get("number") or None,
         lines=len(payload.get("lines") or ()),
+        twins=len(payload.get("twins", ())),
         payload=dict(payload),
     )
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from resources.store.money_facts import settled_providers
 from resources.wiring import Systems
 from sync_assets.domain.orders import Row
 from sync_assets.domain.settlement_policy import NO_FILE, SettlementPolicy
@@ -69,7 +70,7 @@ def asked_for(
         wanted = period(words)
     except NoPeriod as fault:
         fail(str(fault))
-    known = sorted({*systems.settings.providers, *statement.providers(connection)})
+    known = sorted({*systems.settings.providers, *settled_providers(connection)})
     if provider is not None and provider not in known:
         fail(f"There is no provider {provider!r}; providers: {', '.join(known) or 'none'}.")
     stores = sorted(systems.settings.stores)

@@ -5,6 +5,7 @@ Orders, refunds and invoices are put into their core tables directly: how they c
 subject's proof.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,7 +112,6 @@ def _settings(folder: Path) -> settings.Settings:
                     "iban": one.iban if one.kind == "camt053" else None,
                     "currency": one.currency,
                     "company": _company(data, one.name),
-                    "delimiter": ";",
                 }
                 for one in settlement_terms.BANKS.values()
             },
@@ -159,7 +159,7 @@ def policy_of_the_terms() -> dict[str, Any]:
             name: {
                 "settles_within_days": 45,
                 "bank_within_days": 7,
-                "fees": _fees(name),
+                "fees": deployment.fee_rules(name),
                 "agreed_fees": list(settlement_terms.AGREED_FEES[name]),
                 "bank_names": [f"*{one.counterparty.lower()}*"],
                 **_reserve(name),
@@ -173,24 +173,11 @@ def policy_of_the_terms() -> dict[str, Any]:
     }
 
 
-ACCOUNTS = {
-    "receivable": "1200",
-    "clearing": "1310",
-    "balance": "1320",
-    "transit": "1330",
-    "reserve": "1340",
-    "conversion": "1390",
-    "fee_tax": "1410",
-    "bank": "1000",
+#: Each bank of its own in the ledger, beside what every deployment has.
+ACCOUNTS = {kind: code for kind, code, _ in deployment.ACCOUNTS} | {
     "bank.main_usd": "1001",
     "bank.main_gbp": "1002",
     "bank.main_eur": "1003",
-    "fees": "6400",
-    "chargebacks": "6500",
-    "adjustments": "6900",
-    "rounding": "6990",
-    "fx": "6980",
-    "write_off": "6950",
     "tax_withheld": "2300",
     "prepayments": "2400",
 }
@@ -199,29 +186,6 @@ ACCOUNTS = {
 def _reserve(name: str) -> dict[str, int]:
     days = settlement_terms.RESERVE_DAYS.get(name)
     return {"reserve_days": days} if days else {}
-
-
-def _fees(name: str) -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = []
-    for one in settlement_terms.CONTRACTS:
-        if one.provider != name:
-            continue
-        span: dict[str, Any] = {"currency": one.currency, "since": one.since}
-        if one.until:
-            span["until"] = one.until
-        rules.append(
-            {
-                **span,
-                "percent": float(one.percent),
-                "fixed": float(one.fixed),
-                "tax_percent": float(one.tax_percent),
-            }
-        )
-        if one.refund_fixed:
-            rules.append({**span, "kinds": ["refund"], "fixed": float(one.refund_fixed)})
-        if one.dispute_fee and name != settlement_terms.PAYPAL:
-            rules.append({**span, "kinds": ["chargeback"], "fixed": float(one.dispute_fee)})
-    return rules
 
 
 def _drop(systems: Systems, year: Year) -> None:
@@ -237,8 +201,6 @@ def _drop(systems: Systems, year: Year) -> None:
 
 def _age(path: Path, place: int) -> None:
     """Files are read in the order in which they were written."""
-    import os
-
     at = 1_500_000_000 + place
     os.utime(path, (at, at))
 

@@ -41,10 +41,14 @@ def deployment_of(demo: bool) -> Iterator[Systems]:
     """The systems of the deployment, or of a demo that is kept running, on its database."""
     from sync_assets.ops import demo as shown
 
-    path, secrets = (shown.config_path(), shown.SECRETS) if demo else (None, {})
-    with host.set_environment(secrets):
-        systems = Systems(settings.load(path), engine_for(databases(demo)))
-    try:
-        yield systems
-    finally:
-        systems.engine.dispose()
+    # Policies are looked for beside the configuration, so it stays in force for the whole command.
+    path = shown.config_path()
+    values = dict(shown.SECRETS) if demo else {}
+    if demo and path.exists():
+        values["SYNC_CONFIG"] = str(path)
+    with host.set_environment(values):
+        systems = Systems(settings.load(path if demo else None), engine_for(databases(demo)))
+        try:
+            yield systems
+        finally:
+            systems.engine.dispose()

@@ -2,8 +2,6 @@
 would change. Nothing is changed by either.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from resources.store.engine import connected
-from resources.wiring import Systems, utc_now
+from resources.wiring import utc_now
 from sync_assets import policies
 from sync_assets.domain.policy import PolicyError
-from sync_assets.ops import host, stock_account, stock_preview
+from sync_assets.ops import stock_account, stock_preview
 from sync_assets.ops.console import NO, answer, clearly, fail, out, table
 from sync_assets.ops.shell import AsJson, Demo, deployment_of
 
@@ -24,16 +22,6 @@ policy_app = typer.Typer(
     no_args_is_help=True, help="How stock is shared out: check the policy file, show what holds."
 )
 app.add_typer(policy_app, name="policy")
-
-
-@contextmanager
-def _deployment(demo: bool) -> Iterator[Systems]:
-    """The systems, with the policy file looked for beside their own configuration."""
-    from sync_assets.ops import demo as shown
-
-    values = {"SYNC_CONFIG": str(shown.config_path())} if demo else {}
-    with host.set_environment(values), deployment_of(demo) as systems:
-        yield systems
 
 
 @app.command()
@@ -51,7 +39,7 @@ def explain(
     Works it out again from what was known then, and ends with 1 when that is not the number kept.
     """
     moment = _moment(at)
-    with clearly(), _deployment(demo) as systems, connected(systems.engine) as connection:
+    with clearly(), deployment_of(demo) as systems, connected(systems.engine) as connection:
         found = stock_account.account(connection, sku, moment, channel)
         near = [] if found else stock_account.near(connection, sku)
     if not found:
@@ -140,7 +128,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a policy file, and say which numbers it would change; nothing is applied."""
-    with clearly(), _deployment(demo) as systems:
+    with clearly(), deployment_of(demo) as systems:
         path = file or policies.path_of(systems.settings)
         try:
             found = policies.from_file(systems.settings, path)
@@ -178,7 +166,7 @@ def show(demo: Demo = False, as_json: AsJson = False) -> None:
     """Show the policy in force, word for word, and what may be a slip in it."""
     with (
         clearly(),
-        _deployment(demo) as systems,
+        deployment_of(demo) as systems,
         connected(systems.engine) as connection,
     ):
         found = policies.in_force(systems, connection)

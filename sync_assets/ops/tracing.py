@@ -17,6 +17,7 @@ from sync_assets.ops import (
     trace_finding,
     trace_goods,
     trace_money,
+    trace_money_facts,
     trace_things,
     trace_waits,
 )
@@ -49,7 +50,7 @@ def lives_of(connection: Connection, order_refs: Sequence[str], now: datetime) -
     if not order_refs:
         return []
     things = trace_things.gather(connection, order_refs)
-    money = trace_money.gather(connection, things)
+    money = trace_money_facts.gather(connection, things)
     versions = trace_events.raw_versions(connection, things)
     writes = trace_events.writes(connection, things)
     exceptions = trace_events.exceptions(connection, things)

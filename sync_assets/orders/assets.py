@@ -324,7 +324,7 @@ def receipt_sales_orders(kind: str) -> dg.AssetsDefinition:
         metadata={"dagster/table_name": f"receipt.{kind}__sales_orders"},
     )
     def receipt(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-        erps = [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
+        erps = systems.settings.erps_of(kind)
         total, fault = settling.Sent(), None
         with told():
             for erp in erps:

@@ -231,7 +231,7 @@ def _exceptional(systems: Systems, shop: ShopOrder, problem: Problem) -> excepti
 def plan(systems: Systems, kind: str, run_id: str | None, *, only_new: bool = False) -> Planned:
     """Put down, for every open order of this kind of ERP, what must happen there."""
     total = Planned()
-    for erp in [name for name, one in systems.settings.erps.items() if one.kind == kind]:
+    for erp in systems.settings.erps_of(kind):
         stores = list(systems.settings.stores_of(erp))
         for connection, shops in walk(systems, stores, only_new=only_new):
             # Orders may have changed since they were judged: what is planned is judged here.

@@ -348,7 +348,7 @@ def receipt_in_erp(kind: str, name: str, send: ToErp) -> dg.AssetsDefinition:
     )
     def answered(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
         run_id, say = context.run.run_id, context.log.info
-        erps = planning.erps_of(systems, kind)
+        erps = systems.settings.erps_of(kind)
         with told():
             total = each(erps, lambda erp: send(systems, kind, erp, run_id, say))
         return dg.MaterializeResult(metadata=_sent(total))

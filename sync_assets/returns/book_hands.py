@@ -4,23 +4,24 @@ Every batch looks up what is there by our key first, so a lost answer, a killed 
 repeated run end in the same place.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
-from resources.errors import RemoteError, UnknownOutcome
+from resources.errors import RemoteError
 from resources.store.engine import connected
 from resources.store.frames import read_rows
+from resources.systems.roles import Payload
 from sync_assets.books import Books
 from sync_assets.domain.crediting import CreditReversal
 from sync_assets.domain.money import digits_of, rounded
-from sync_assets.domain.orders import Problem, Rejected
+from sync_assets.domain.orders import Problem
 from sync_assets.domain.planning import tolerance
 from sync_assets.domain.returns import CreditMemo, Restock, SeenMemo, SeenRestock
+from sync_assets.drafts import DraftHand, noted, set_aside
 from sync_assets.mappers import odoo_memos, tryton_memos
 from sync_assets.mappers.logistics import ERP_LOGISTICS
 from sync_assets.routes import route_of
@@ -32,118 +33,57 @@ MEMO_MAPPERS: Mapping[str, ModuleType] = {"odoo": odoo_memos, "tryton": tryton_m
 GOODS = "delivery"
 
 
-@contextmanager
-def _set_aside(outcome: Outcome, code: str = "book") -> Iterator[None]:
-    """Keep what a mapper rejects with its write, under a code of this subject's."""
-    try:
-        yield
-    except Rejected as refusal:
-        first = refusal.problems[0]
-        outcome.problem = replace(first, code=f"{code}.{first.code.partition('.')[2]}")
-
-
 # ---------------------------------------------------------------- credit memos
 
 
-@dataclass
-class MemoHand:
-    """Credit memos: drafts by our key, compared to the cent, then posted."""
+class MemoHand(DraftHand[SeenMemo]):
+    """Credit memos, compared to the cent."""
 
-    books: Books
+    part = "memo"
 
-    def __post_init__(self) -> None:
-        self.mapper = MEMO_MAPPERS[self.books.kind]
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
+        self.mapper = MEMO_MAPPERS[books.kind]
 
-    def is_there(self) -> bool:
-        """Whether the ERP answers at all."""
-        return self.books.is_there()
+    def held(self, keys: list[str]) -> Mapping[str, Payload]:
+        """Memos by our keys."""
+        return self.books.client.credit_memos(keys)
 
-    def attempt(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Look up, draft what is not there, compare, post, and read back."""
-        held = self._look_up(outcomes.values())
-        for key, outcome in outcomes.items():
-            outcome.begun = outcome.begun or key in held
-        absent = [key for key in outcomes if key not in held]
-        for key in self.books.unwanted("credit_memos", absent):
-            outcomes[key].state = "gone"
-        unfinished = [
-            one
-            for key, one in outcomes.items()
-            if one.is_open and (key not in held or held[key].state == "draft")
-        ]
-        self._draft(unfinished)
-        fresh = self._look_up(one for one in unfinished if one.is_open)
-        self._post([one for one in outcomes.values() if one.is_open], {**held, **fresh})
-
-    def _look_up(self, outcomes: Iterable[Outcome]) -> dict[str, SeenMemo]:
-        wanted = {outcome.key: outcome for outcome in outcomes}
-        found = self.books.client.credit_memos(list(wanted)) if wanted else {}
-        seen: dict[str, SeenMemo] = {}
-        for key, payload in found.items():
-            with _set_aside(wanted[key]):
-                seen[key] = self.mapper.seen_memo(payload)
+    def seen(self, payload: Payload) -> SeenMemo:
+        """A memo as we know memos."""
+        seen: SeenMemo = self.mapper.seen_memo(payload)
         return seen
 
-    def _draft(self, outcomes: list[Outcome]) -> None:
-        payloads = []
-        for outcome in outcomes:
-            with _set_aside(outcome):
-                payloads.append(self.mapper.credit_memo(_memo(outcome), self.books.references))
-        if not payloads:
-            return
-        for outcome in outcomes:
-            outcome.begun = outcome.begun or outcome.is_open
-        answers = self.books.client.put_credit_memos(payloads)
-        for outcome in outcomes:
-            answer = answers.get(outcome.key)
-            if isinstance(answer, RemoteError):
-                outcome.error = answer
+    def wanted(self, outcome: Outcome) -> Payload:
+        """The memo as the client takes it."""
+        memo: Payload = self.mapper.credit_memo(_memo(outcome), self.books.references)
+        return memo
 
-    def _post(self, outcomes: list[Outcome], seen: Mapping[str, SeenMemo]) -> None:
-        ready: dict[int, Outcome] = {}
-        for outcome in outcomes:
-            memo = seen.get(outcome.key)
-            if memo is None:
-                continue
-            outcome.problem = self._doubled(memo) or self._compared(outcome, memo)
-            if not outcome.is_open:
-                continue
-            if memo.state == "draft":
-                ready[memo.remote_id] = outcome
-            elif memo.state == "cancelled":
-                said = f"{self.books.erp} holds it as cancelled; a person ended it there"
-                outcome.problem = Problem("book.cancelled", "memo", said)
-            else:
-                _done(outcome, memo)
-        refusals = self.books.client.post_credit_memos(list(ready)) if ready else {}
-        after = self._look_up(ready.values())
-        for remote_id, outcome in ready.items():
-            memo = after.get(outcome.key)
-            if memo is not None and memo.state in ("posted", "reversed"):
-                _done(outcome, memo)
-            elif outcome.is_open:
-                said = f"posting {outcome.key} left it a draft"
-                outcome.error = refusals.get(remote_id) or UnknownOutcome(self.books.erp, said)
+    def put(self, documents: Sequence[Payload]) -> Mapping[str, int | RemoteError]:
+        """Draft memos."""
+        return self.books.client.put_credit_memos(documents)
 
-    def _doubled(self, memo: SeenMemo) -> Problem | None:
-        if not memo.payload.get("twins"):
-            return None
-        said = f"{self.books.erp} holds it more than once; a person must cancel all but one"
-        return Problem("book.doubled", "memo", said)
+    def post(self, drafts: Sequence[int]) -> Mapping[int, RemoteError]:
+        """Post memos."""
+        return self.books.client.post_credit_memos(drafts)
 
-    def _compared(self, outcome: Outcome, memo: SeenMemo) -> Problem | None:
+    def unwanted(self, absent: Sequence[str]) -> set[str]:
+        """Memos that the plan no longer has: their refunds were taken back meanwhile."""
+        return self.books.unwanted("credit_memos", absent)
+
+    def differs(self, outcome: Outcome, seen: SeenMemo) -> Problem | None:
         """Add a rounding line for a difference of cents; anything more waits for finance."""
         document = _memo(outcome)
-        off = self._off(document, memo)
-        if not off or memo.state in ("cancelled", "reversed"):
+        off = self._off(document, seen)
+        if not off or seen.state == "reversed":
             return None
         route = route_of(document.store, self.books.systems.settings.stores[document.store])
-        if memo.state == "draft" and abs(off) <= tolerance(route, len(document.lines)):
+        if seen.state == "draft" and abs(off) <= tolerance(route, len(document.lines)):
             item = self._rounding_item(route.rounding_item)
             if item is not None:
                 line = self.mapper.rounding_line(document, off, item)
-                self.books.client.add_credit_memo_line(memo.remote_id, line)
-                again = self._look_up([outcome]).get(outcome.key, memo)
+                self.books.client.add_credit_memo_line(seen.remote_id, line)
+                again = self.look_up([outcome]).get(outcome.key, seen)
                 if not (off := self._off(document, again)):
                     return None
         return Problem(
@@ -152,6 +92,11 @@ class MemoHand:
             f"the refund is {document.total_amount}, {self.books.erp} computes "
             f"{document.total_amount - off} {document.currency}; it is not posted",
         )
+
+    def booked(self, outcome: Outcome, seen: SeenMemo) -> None:
+        """Note how it stands there."""
+        said = {"booked_on": seen.booked_on, "journal": seen.journal, "tax": seen.tax_amount}
+        noted(outcome, seen, said)
 
     def _off(self, document: CreditMemo, memo: SeenMemo) -> Decimal:
         digits = digits_of(document.currency)
@@ -171,17 +116,6 @@ class MemoHand:
 
 def _memo(outcome: Outcome) -> CreditMemo:
     return CreditMemo.model_validate(outcome.write.payload)
-
-
-def _done(outcome: Outcome, memo: SeenMemo) -> None:
-    outcome.state = "done"
-    outcome.answer = Answer(
-        remote_id=str(memo.remote_id),
-        number=memo.number,
-        state=memo.state,
-        amount=memo.total_amount,
-        payload={"booked_on": memo.booked_on, "journal": memo.journal, "tax": memo.tax_amount},
-    )
 
 
 # ---------------------------------------------------------------- taking them back
@@ -253,7 +187,7 @@ class RestockHand:
     def _book(self, outcomes: Mapping[str, Outcome]) -> None:
         payloads = {}
         for key, outcome in outcomes.items():
-            with _set_aside(outcome, GOODS):
+            with set_aside(outcome, GOODS):
                 payloads[key] = self.mapper.restock(_restock(outcome))
         before = self._look_up(payloads, outcomes)
         sound = {key: one for key, one in payloads.items() if outcomes[key].is_open}
@@ -283,7 +217,7 @@ class RestockHand:
         found = self.books.client.restocks(list(payloads.values())) if payloads else {}
         seen: dict[str, SeenRestock] = {}
         for key, payload in found.items():
-            with _set_aside(outcomes[key], GOODS):
+            with set_aside(outcomes[key], GOODS):
                 seen[key] = self.mapper.seen_restock(payload)
         return seen
 

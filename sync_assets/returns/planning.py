@@ -227,15 +227,10 @@ def _exchange(connection: Connection, case: Case, one: Return) -> Wanted:
 # ---------------------------------------------------------------- told to an ERP
 
 
-def erps_of(systems: Systems, kind: str) -> list[str]:
-    """ERPs of a kind."""
-    return [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
-
-
 def plan_memos(systems: Systems, kind: str, run_id: str | None) -> dict[str, int]:
     """Credit every refund that is confirmed, once its order is accepted."""
     counts: dict[str, int] = {}
-    for erp in erps_of(systems, kind):
+    for erp in systems.settings.erps_of(kind):
         with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
             wanted = (
                 "select from core.refunds m where m.refund_ref = p.key "
@@ -387,7 +382,7 @@ def plan_reversals(systems: Systems, kind: str, run_id: str | None) -> dict[str,
         "select from core.refunds m where m.refund_ref = p.key "
         "and m.state in ('failed', 'withdrawn', 'reversed')"
     )
-    for erp in erps_of(systems, kind):
+    for erp in systems.settings.erps_of(kind):
         with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
             _add(counts, "none", _unplan(connection, systems, thing, erp, wanted))
             rows = read_rows(connection, _TO_REVERSE.format(kind=kind), erp=erp)
@@ -430,7 +425,7 @@ def plan_restocks(systems: Systems, kind: str, run_id: str | None) -> dict[str, 
     """Book the goods of every return whose units have a fate."""
     counts: dict[str, int] = {}
     thing = restocks(kind)
-    for erp in erps_of(systems, kind):
+    for erp in systems.settings.erps_of(kind):
         with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
             after = ""
             while refs := _next(connection, _TO_RESTOCK.format(kind=kind), erp, after):

@@ -12,7 +12,8 @@ from resources.store.frames import read_rows
 from resources.wiring import Systems
 from sync_assets import lineage
 from sync_assets.domain.frames import Table
-from sync_assets.domain.journals import Invoices
+from sync_assets.domain.journals import Invoices, JournalEntries, JournalLines
+from sync_assets.domain.matches import Matches, OpenItems
 from sync_assets.domain.payments import (
     BankLines,
     BankStatements,
@@ -49,18 +50,24 @@ TOLD: dict[str, type[Table]] = {
     "bank_lines": BankLines,
     "bank_statements": BankStatements,
 }
-MATCHED = ("payments", "matches", "open_items")
-BOOKED = ("journal_entries", "journal_lines")
+MATCHED: dict[str, type[Table]] = {
+    "payments": Payments,
+    "matches": Matches,
+    "open_items": OpenItems,
+}
+BOOKED: dict[str, type[Table]] = {
+    "journal_entries": JournalEntries,
+    "journal_lines": JournalLines,
+}
 RECONCILIATION = dg.AssetKey(["core", "reconciliations"])
 BY_DAY = dg.AssetKey(["core", "payouts_by_day"])
-TEXTS = {
-    "matches": "What belongs to what, by which rule, with what difference. A match is ended, never "
-    "deleted; its items are in core.match_items.",
-    "open_items": "Whatever is open or doubtful, each with its reason; owner and age are with the "
-    "exception of the same subject.",
-    "journal_entries": "Entries that the ERP shall hold: balanced per currency and in the "
-    "company's. Never changed; taken back by a counter entry only.",
-    "journal_lines": "Their lines; core.journal_sources leads from each to what it is made of.",
+#: Tables by the step that writes them.
+STEPS: dict[str, dict[str, type[Table]]] = {
+    "core_settlements": TOLD,
+    "core_matches": MATCHED,
+    "core_journals": BOOKED,
+    "core_invoices": {"invoices": Invoices},
+    "core_reconciliations": {"reconciliations": Statements},
 }
 
 
@@ -222,7 +229,7 @@ def raw_invoices(kind: str) -> dg.AssetsDefinition:
         metadata={"dagster/column_schema": lineage.raw_schema(set())},
     )
     def read(context: dg.AssetExecutionContext, systems: SystemsParam) -> Result:
-        names = entries.erps_of(systems, kind)
+        names = systems.settings.erps_of(kind)
         with told():
             total = each_source(
                 systems,
@@ -310,17 +317,13 @@ def core_matched() -> dg.AssetsDefinition:
                 group_name=GROUP,
                 kinds={"postgres"},
                 owners=[FINANCE, ENGINEERS],
-                description=TEXTS.get(name, Payments.__doc__),
+                description=table.__doc__,
                 metadata={
+                    "dagster/column_schema": lineage.column_schema(table),
                     "dagster/table_name": f"core.{name}",
-                    **(
-                        {"dagster/column_schema": lineage.column_schema(Payments)}
-                        if name == "payments"
-                        else {}
-                    ),
                 },
             )
-            for name in MATCHED
+            for name, table in MATCHED.items()
         ],
     )
     def matched(context: dg.AssetExecutionContext, systems: SystemsParam) -> Iterator[Result]:
@@ -349,10 +352,13 @@ def core_booked() -> dg.AssetsDefinition:
                 group_name=GROUP,
                 kinds={"postgres"},
                 owners=[FINANCE, ENGINEERS],
-                description=TEXTS[name],
-                metadata={"dagster/table_name": f"core.{name}"},
+                description=table.__doc__,
+                metadata={
+                    "dagster/column_schema": lineage.column_schema(table),
+                    "dagster/table_name": f"core.{name}",
+                },
             )
-            for name in BOOKED
+            for name, table in BOOKED.items()
         ],
     )
     def booked(context: dg.AssetExecutionContext, systems: SystemsParam) -> Iterator[Result]:
@@ -506,7 +512,7 @@ def receipt_entries(kind: str) -> dg.AssetsDefinition:
         run_id, say = context.run.run_id, context.log.info
         with told():
             total = each(
-                entries.erps_of(systems, kind),
+                systems.settings.erps_of(kind),
                 lambda erp: entries.post(systems, kind, erp, run_id, say),
             )
         return dg.MaterializeResult(metadata=_sent(total))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from resources.store.exceptions import NotPossible
 from resources.store.frames import read_rows
+from sync_assets.settlements.mapping import MONEY, PAID_OUT, digest
 from sync_assets.settlements.things import (
     SETTLED,
     Act,
@@ -20,11 +21,6 @@ from sync_assets.settlements.things import (
     record,
 )
 
-#: What is compared and overwritten; in the order in which the mapping step digests it.
-MONEY = (
-    *("kind", "currency", "gross_amount", "fee_amount", "fee_tax_amount", "net_amount"),
-    *("paid_amount", "paid_currency"),
-)
 _NUMBERS = frozenset(one for one in MONEY if one.endswith("_amount"))
 
 
@@ -80,7 +76,7 @@ def keep_second(connection: Connection, ref: str, act: Act, digest: str | None =
         connection.execute(text(_REMEMBER_FIRST), {"ref": ref, "now": act.now})
         connection.execute(text(_OVERWRITE), {"ref": ref, "digest": chosen["digest"]})
         payouts = [chosen["first_payout_ref"], chosen["second_payout_ref"]]
-        connection.execute(text(_PAID), {"refs": [one for one in payouts if one]})
+        connection.execute(text(PAID_OUT), {"refs": [one for one in payouts if one]})
         _settle(connection, ref, act)
         names = (*MONEY, "payout_ref")
         record(
@@ -133,8 +129,7 @@ where source_kind = 'line' and source_ref = :ref and is_live order by 1 limit 1
 _REMEMBER_FIRST = f"""
 insert into core.settlement_conflicts (line_ref, digest, said, told_by, file_name, file_line,
     found_at)
-select l.line_ref, md5(concat_ws('|', {", ".join(f"l.{name}::text" for name in MONEY)},
-        l.payout_ref)),
+select l.line_ref, {digest("l")},
     to_jsonb(l) - 'is_split' - 'split_of' - 'run_id', l.told_by, l.file_name, l.file_line, :now
 from core.settlement_lines l where l.line_ref = :ref
 on conflict (line_ref, digest) do nothing
@@ -146,15 +141,6 @@ update core.settlement_lines l set {_SET}, payout_ref = coalesce({_said("payout_
 from core.settlement_conflicts c
 where l.line_ref = :ref and c.line_ref = l.line_ref and c.digest = :digest
 """  # noqa: S608
-#: What a day's statement paid out is the sum of its lines that went to the bank.
-_PAID = """
-update core.payouts p set paid_amount = s.paid
-from (
-    select l.payout_ref, coalesce(-sum(l.net_amount) filter (where l.kind = 'payout'), 0) as paid
-    from core.settlement_lines l where l.payout_ref = any(:refs) and not l.is_split group by 1
-) s
-where p.payout_ref = s.payout_ref and p.kind = 'statement' and p.paid_amount <> s.paid
-"""
 
 
 def _settle(connection: Connection, ref: str, act: Act) -> None:

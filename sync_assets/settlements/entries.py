@@ -4,24 +4,25 @@ the cent and the day, and never changed there.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection
 
-from resources.errors import RemoteError, UnknownOutcome
+from resources.errors import RemoteError
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows
+from resources.systems.roles import Payload
 from resources.wiring import Systems
 from sync_assets.books import Books
 from sync_assets.domain.journals import JournalDocument, JournalLine, SeenJournal
 from sync_assets.domain.money import digits_of, rounded
-from sync_assets.domain.orders import Problem, Rejected
+from sync_assets.domain.orders import Problem
+from sync_assets.drafts import DraftHand, noted
 from sync_assets.intents import CHUNK, Planned, Thing, keep_plan
 from sync_assets.mappers import odoo_journals, tryton_journals
-from sync_assets.writing import Answer, Manners, Outcome, Sent, send
+from sync_assets.writing import Manners, Outcome, Sent, send
 
 #: All have `journal` and `seen_journal`.
 MAPPERS: Mapping[str, ModuleType] = {"odoo": odoo_journals, "tryton": tryton_journals}
@@ -41,18 +42,13 @@ def thing(kind: str) -> Thing:
     )
 
 
-def erps_of(systems: Systems, kind: str) -> list[str]:
-    """ERPs of a kind."""
-    return [name for name, erp in systems.settings.erps.items() if erp.kind == kind]
-
-
 # ---------------------------------------------------------------- planning
 
 
 def plan(systems: Systems, kind: str, run_id: str | None) -> dict[str, int]:
     """Plan every entry that the ERP does not hold; answers how many of each action."""
     counts: dict[str, int] = {}
-    for erp in erps_of(systems, kind):
+    for erp in systems.settings.erps_of(kind):
         after = ""
         while True:
             with (
@@ -142,124 +138,61 @@ def post(systems: Systems, kind: str, erp: str, run_id: str | None, say: Say) ->
         return send(systems, thing(kind), erp, manners, hand, run_id, say)
 
 
-@dataclass
-class EntryHand:
-    """Entries: drafts by our key, compared line by line, posted, and read back with their day."""
+class EntryHand(DraftHand[SeenJournal]):
+    """Entries, compared line by line, and read back with their day."""
 
-    books: Books
+    part = "entry"
 
-    def __post_init__(self) -> None:
-        self.mapper = MAPPERS[self.books.kind]
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
+        self.mapper = MAPPERS[books.kind]
 
-    def is_there(self) -> bool:
-        """Whether the ERP answers at all."""
-        return self.books.is_there()
+    def held(self, keys: list[str]) -> Mapping[str, Payload]:
+        """Entries by our keys."""
+        return self.books.client.journals(keys)
 
-    def attempt(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Look up, draft what is not there, compare, post, and look again."""
-        held = self._look_up(outcomes.values())
-        for key, outcome in outcomes.items():
-            outcome.begun = outcome.begun or key in held
-        absent = [o for key, o in outcomes.items() if o.is_open and _lacks_lines(held.get(key))]
-        self._draft(absent)
-        fresh = self._look_up(one for one in absent if one.is_open)
-        self._post([one for one in outcomes.values() if one.is_open], {**held, **fresh})
-
-    def _look_up(self, outcomes: Iterable[Outcome]) -> dict[str, SeenJournal]:
-        wanted = {outcome.key: outcome for outcome in outcomes}
-        found = self.books.client.journals(list(wanted)) if wanted else {}
-        return {
-            key: seen
-            for key, payload in found.items()
-            if (seen := self._seen(wanted[key], payload)) is not None
-        }
-
-    def _seen(self, outcome: Outcome, payload: Mapping[str, Any]) -> SeenJournal | None:
-        try:
-            seen: SeenJournal = self.mapper.seen_journal(payload)
-        except Rejected as refusal:
-            outcome.problem = _ours(refusal)
-            return None
+    def seen(self, payload: Payload) -> SeenJournal:
+        """An entry as we know entries."""
+        seen: SeenJournal = self.mapper.seen_journal(payload)
         return seen
 
-    def _draft(self, outcomes: Sequence[Outcome]) -> None:
-        payloads = []
-        for outcome in outcomes:
-            try:
-                payloads.append(self.mapper.journal(_document(outcome), self.books.references))
-            except Rejected as refusal:
-                outcome.problem = _ours(refusal)
-        if not payloads:
-            return
-        for outcome in outcomes:
-            outcome.begun = outcome.begun or outcome.is_open
-        answers = self.books.client.put_journals(payloads)
-        for outcome in outcomes:
-            answer = answers.get(outcome.key)
-            if isinstance(answer, RemoteError):
-                outcome.error = answer
+    def wanted(self, outcome: Outcome) -> Payload:
+        """The entry as the client takes it."""
+        entry: Payload = self.mapper.journal(_document(outcome), self.books.references)
+        return entry
 
-    def _post(self, outcomes: Sequence[Outcome], seen: Mapping[str, SeenJournal]) -> None:
-        ready: dict[int, Outcome] = {}
-        for outcome in outcomes:
-            entry = seen.get(outcome.key)
-            if entry is None:
-                continue
-            outcome.problem = self._differs(outcome, entry)
-            if not outcome.is_open:
-                continue
-            if entry.state == "draft":
-                ready[entry.remote_id] = outcome
-            else:
-                self._booked(outcome, entry)
-        refusals = self.books.client.post_journals(list(ready)) if ready else {}
-        after = self._look_up(ready.values())
-        for remote_id, outcome in ready.items():
-            entry = after.get(outcome.key)
-            if entry is not None and entry.state in ("posted", "reversed"):
-                self._booked(outcome, entry)
-            elif outcome.is_open:
-                said = f"posting {outcome.key} left it a draft"
-                outcome.error = refusals.get(remote_id) or UnknownOutcome(self.books.erp, said)
+    def put(self, documents: Sequence[Payload]) -> Mapping[str, int | RemoteError]:
+        """Draft entries."""
+        return self.books.client.put_journals(documents)
 
-    def _differs(self, outcome: Outcome, entry: SeenJournal) -> Problem | None:
-        """Why an entry that is there is not ours."""
-        erp = self.books.erp
-        if entry.twins:
-            said = f"{erp} holds it more than once; a person must cancel all but one"
-            return Problem("book.doubled", "entry", said)
-        if entry.state == "cancelled":
-            said = f"{erp} holds it as cancelled; a person ended it there"
-            return Problem("book.cancelled", "entry", said)
-        off = sorted(_differences(_document(outcome), entry))
-        if off:
-            said = f"{erp} holds it otherwise: {'; '.join(off[:5])}"
-            return Problem("book.amount_differs", "entry", said)
-        return None
+    def post(self, drafts: Sequence[int]) -> Mapping[int, RemoteError]:
+        """Post entries."""
+        return self.books.client.post_journals(drafts)
 
-    def _booked(self, outcome: Outcome, entry: SeenJournal) -> None:
-        document = _document(outcome)
-        if entry.booked_on is not None and entry.booked_on != document.on:
+    def is_unfinished(self, seen: SeenJournal | None) -> bool:
+        """Whether it is not there, or is a head alone: a run died before it wrote the lines."""
+        return super().is_unfinished(seen) and not (seen and seen.lines)
+
+    def differs(self, outcome: Outcome, seen: SeenJournal) -> Problem | None:
+        """Accounts that do not come to what was to be posted."""
+        off = sorted(_differences(_document(outcome), seen))
+        if not off:
+            return None
+        said = f"{self.books.erp} holds it otherwise: {'; '.join(off[:5])}"
+        return Problem("book.amount_differs", self.part, said)
+
+    def booked(self, outcome: Outcome, seen: SeenJournal) -> None:
+        """Note how it stands there; one under another day is told, not taken as done."""
+        on = _document(outcome).on
+        if seen.booked_on is not None and seen.booked_on != on:
             outcome.problem = Problem(
                 "book.other_day",
                 "date",
-                f"{self.books.erp} booked it on {entry.booked_on}, not on {document.on}: its "
-                "period is locked there; take it back there, or open the period",
+                f"{self.books.erp} booked it on {seen.booked_on}, not on {on}: its period is "
+                "locked there; take it back there, or open the period",
             )
             return
-        outcome.state = "done"
-        outcome.answer = Answer(
-            remote_id=str(entry.remote_id),
-            number=entry.number,
-            state=entry.state,
-            amount=entry.total_amount,
-            payload={"booked_on": entry.booked_on, "lines": entry.lines},
-        )
-
-
-def _lacks_lines(entry: SeenJournal | None) -> bool:
-    """Whether it is not there, or is a head alone: a run died before it wrote the lines."""
-    return entry is None or (entry.state == "draft" and not entry.lines)
+        noted(outcome, seen, {"booked_on": seen.booked_on, "lines": seen.lines})
 
 
 def _differences(document: JournalDocument, entry: SeenJournal) -> Iterable[str]:
@@ -279,8 +212,3 @@ def _differences(document: JournalDocument, entry: SeenJournal) -> Iterable[str]
 
 def _document(outcome: Outcome) -> JournalDocument:
     return JournalDocument.model_validate(outcome.write.payload)
-
-
-def _ours(refusal: Rejected) -> Problem:
-    first = refusal.problems[0]
-    return replace(first, code=f"book.{first.code.partition('.')[2]}")

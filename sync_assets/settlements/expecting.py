@@ -1,8 +1,10 @@
 """What we expect providers to settle: captures, refunds, chargebacks of the orders that changed.
 
-The expected ledger follows shop and provider and is never made from a settlement, with one
-exception: a chargeback is announced by nobody, so the line that takes the money tells of it,
-provided that it names a payment we know.
+The expected ledger follows shop and provider and is never made from a settlement, with two
+exceptions, both only where the line names a payment we know. A chargeback is announced by nobody,
+so the line that takes the money tells of it. And a refund that a person made and the shop only
+wrote down may have gone by any way: that it went by the provider is told by the line that has its
+order and its amount.
 """
 
 from collections.abc import Iterator
@@ -38,11 +40,11 @@ def expect(systems: Systems, run_id: str | None) -> dict[str, int]:
             total["orders"] += len(keys)
 
 
-def tell_of_disputes(systems: Systems, run_id: str | None) -> int:
-    """Expect what settlement lines tell of chargebacks and their reversals."""
+def expect_what_lines_tell(systems: Systems, run_id: str | None) -> int:
+    """Expect what settlement lines tell of chargebacks, their reversals, and refunds by hand."""
     with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
-        taken = _merge(connection, _TOLD_CHARGEBACKS, run_id)
-        return taken + _merge(connection, _TOLD_REVERSALS, run_id)
+        queries = (_TOLD_CHARGEBACKS, _TOLD_REVERSALS, _TOLD_REFUNDS)
+        return sum(_merge(connection, query, run_id) for query in queries)
 
 
 def failed_refunds_come_back(systems: Systems, run_id: str | None) -> int:
@@ -230,30 +232,31 @@ where held.order_ref = p.order_ref and held.kind = 'capture' and not held.is_voi
 
 #: Lines of disputes that no event told of, by the capture they take back; of several lines of one
 #: dispute the first one counts.
-_LINES_OF_DISPUTES = """
-select distinct on (l.provider, coalesce(l.movement_id, l.line_ref))
-    l.provider || ':' || coalesce(l.movement_id, l.line_ref) || ':' || l.kind as payment_ref,
-    l.kind, c.order_ref, c.store, l.provider, coalesce(l.paid_amount, l.gross_amount) as amount,
-    coalesce(l.paid_currency, l.currency) as currency, c.payment_id, c.group_id, l.movement_id,
-    c.order_number, l.occurred_at as expected_at, 'event' as source, false as is_void
-from core.settlement_lines l
-join lateral (
+_CAPTURE_OF_LINE = """
     select p.* from core.payments p
     where p.provider = l.provider and p.kind = 'capture' and (
         p.payment_id = l.payment_id or p.group_id = l.payment_id or p.group_id = l.group_id
         or p.payment_id = l.group_id
         or l.payment_id is null and p.order_number = core.reference_of(l.order_reference))
     order by p.is_void, p.expected_at, p.payment_ref limit 1
-) c on true
-where l.kind = '{kind}' and not l.is_split
+"""
+_LINES_OF_DISPUTES = f"""
+select distinct on (l.provider, coalesce(l.movement_id, l.line_ref))
+    l.provider || ':' || coalesce(l.movement_id, l.line_ref) || ':' || l.kind as payment_ref,
+    l.kind, c.order_ref, c.store, l.provider, coalesce(l.paid_amount, l.gross_amount) as amount,
+    coalesce(l.paid_currency, l.currency) as currency, c.payment_id, c.group_id, l.movement_id,
+    c.order_number, l.occurred_at as expected_at, 'event' as source, false as is_void
+from core.settlement_lines l
+join lateral ({_CAPTURE_OF_LINE}) c on true
+where l.kind = '{{kind}}' and not l.is_split
   and not exists (select from core.match_items i where i.side = 'settled' and i.is_live
     and i.ref = l.line_ref)
   and not exists (select from core.payments d where d.kind = l.kind and d.provider = l.provider
     and (d.movement_id = l.movement_id
       or d.order_ref = c.order_ref and d.movement_id is distinct from l.movement_id))
-  {more}
+  {{more}}
 order by l.provider, coalesce(l.movement_id, l.line_ref), l.occurred_at, l.line_ref
-"""
+"""  # noqa: S608
 _TOLD_CHARGEBACKS = _LINES_OF_DISPUTES.format(
     kind="chargeback",
     more="and -coalesce(l.paid_amount, l.gross_amount) between 0 and (select sum(x.amount) "
@@ -265,6 +268,44 @@ _TOLD_REVERSALS = _LINES_OF_DISPUTES.format(
     more="and exists (select from core.payments t where t.order_ref = c.order_ref "
     "and t.kind = 'chargeback' and -t.amount = coalesce(l.paid_amount, l.gross_amount))",
 )
+
+#: Refunds by hand and the lines that pay them, one to one: several of one order and amount in the
+#: order in which they were made. A refund by the gateway that is still awaited comes first.
+_TOLD_REFUNDS = f"""
+with written as (
+    select m.refund_ref, m.order_ref, m.amount, m.currency, row_number() over (
+        partition by m.order_ref, m.amount, m.currency
+        order by m.refunded_at, m.refund_ref) as place
+    from core.refunds m
+    where m.method = 'manual' and m.amount > 0
+      and m.state in ('submitted', 'pending', 'confirmed', 'credited', 'closed')
+      and not exists (select from core.payments p where p.payment_ref = m.refund_ref)
+), told as (
+    select c.order_ref, c.store, c.payment_id, c.group_id, c.order_number, l.provider,
+        l.movement_id, l.occurred_at, -coalesce(l.paid_amount, l.gross_amount) as amount,
+        coalesce(l.paid_currency, l.currency) as currency, l.line_ref
+    from core.settlement_lines l
+    join lateral ({_CAPTURE_OF_LINE}) c on true
+    where exists (select from written) and l.kind = 'refund' and not l.is_split
+      and c.order_ref in (select order_ref from written)
+      and not exists (select from core.match_items i where i.side = 'settled' and i.is_live
+        and i.ref = l.line_ref)
+      and not exists (select from core.payments d where d.kind = 'refund'
+        and d.order_ref = c.order_ref and not d.is_void
+        and (d.movement_id = l.movement_id
+          or d.amount = coalesce(l.paid_amount, l.gross_amount) and not exists (
+            select from core.match_items i where i.side = 'expected' and i.is_live
+              and i.ref = d.payment_ref)))
+), lines as (
+    select *, row_number() over (
+        partition by order_ref, amount, currency order by occurred_at, line_ref) as place
+    from told
+)
+select w.refund_ref as payment_ref, 'refund' as kind, w.order_ref, t.store, t.provider,
+    -w.amount as amount, w.currency, t.payment_id, t.group_id, t.movement_id, t.order_number,
+    t.occurred_at as expected_at, 'refund' as source, false as is_void
+from written w join lines t using (order_ref, amount, currency, place)
+"""  # noqa: S608
 
 #: Given up as we knew it, and settled all the same.
 _MOVED = """

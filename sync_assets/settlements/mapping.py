@@ -145,7 +145,7 @@ def write(connection: Connection, found: Found, systems: Systems, run_id: str | 
             _staged(connection, name, rows, run_id)
             connection.execute(text(statement))
     if found.lines or found.payouts:
-        connection.execute(text(_PAID), {"refs": sorted(_payouts_of(found))})
+        connection.execute(text(PAID_OUT), {"refs": sorted(_payouts_of(found))})
     return int(new)
 
 
@@ -179,13 +179,20 @@ def _staged(
     connection.exec_driver_sql("analyze stage_told_rows")
 
 
-_MONEY = (
+#: What a telling says of the money of a line.
+MONEY = (
     *("kind", "currency", "gross_amount", "fee_amount", "fee_tax_amount", "net_amount"),
     *("paid_amount", "paid_currency"),
 )
 #: What two tellings of a line must agree in: how a fee is divided, APIs and files say differently.
 _TELLING = ("kind", "currency", "gross_amount", "net_amount")
 _COLUMNS = SettlementLines.columns()
+
+
+def digest(row: str) -> str:
+    """What tells one telling of a line from another, as SQL over a row's alias."""
+    said = ", ".join(f"{row}.{name}::text" for name in MONEY)
+    return f"md5(concat_ws('|', {said}, {row}.payout_ref))"
 
 
 def _differs(old: str, new: str) -> str:
@@ -207,8 +214,7 @@ def _same_source(old: str, new: str) -> str:
 _CONFLICTS = f"""
 insert into core.settlement_conflicts (line_ref, digest, said, told_by, file_name, file_line,
     found_at, run_id)
-select s.line_ref, md5(concat_ws('|', {", ".join(f"s.{name}::text" for name in _MONEY)},
-        s.payout_ref)),
+select s.line_ref, {digest("s")},
     to_jsonb(s) - 'place' - 'run_id', s.told_by, s.file_name, s.file_line, :now,
     cast(:run_id as text)
 from stage_told_rows s
@@ -234,7 +240,7 @@ on conflict (line_ref) do update set
         "and not exists (select from core.match_items i where i.side = 'settled' "
         "and i.ref = held.line_ref and i.is_live) "
         f"then excluded.{name} else held.{name} end"
-        for name in (*_MONEY, "occurred_at", "description")
+        for name in (*MONEY, "occurred_at", "description")
     )
 }
 where ({", ".join(f"held.{name}" for name in _LEARNED)}) is distinct from
@@ -282,7 +288,7 @@ order by bank_line_ref, place
 on conflict (bank_line_ref) do nothing
 """  # noqa: S608
 #: What a day's statement paid out is the sum of its lines that went to the bank.
-_PAID = """
+PAID_OUT = """
 update core.payouts p set paid_amount = s.paid
 from (
     select l.payout_ref, coalesce(-sum(l.net_amount) filter (where l.kind = 'payout'), 0) as paid

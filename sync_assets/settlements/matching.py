@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from resources.settings import Settings
+from resources.store.money_facts import settled_providers
 from sync_assets.domain.payments import NEED_PAYMENT, SETTLED_AS
 from sync_assets.domain.settlement_policy import SettlementPolicy
 from sync_assets.settlements import leftovers
@@ -305,22 +306,12 @@ def stage_rules(connection: Connection, policy: SettlementPolicy) -> None:
         "bank_within_days integer, reserve_days integer, fee_tolerance numeric, "
         "rate_tolerance numeric) on commit drop"
     )
-    providers = connection.execute(text(_PROVIDERS)).scalars().all()
-    for provider in providers:
+    paying = connection.execute(text(_PAYING)).scalars()
+    for provider in sorted({*settled_providers(connection), *paying}):
         connection.execute(text(_RULE), _rule_values(policy, provider))
 
 
-#: A loose index scan: a distinct over a million lines would read them all.
-_PROVIDERS = """
-with recursive names as (
-    (select provider from core.settlement_lines order by provider limit 1)
-    union all
-    select (select l.provider from core.settlement_lines l where l.provider > n.provider
-        order by l.provider limit 1) from names n where n.provider is not null
-)
-select provider from names where provider is not null
-union select distinct provider from core.payouts
-"""
+_PAYING = "select distinct provider from core.payouts"
 _RULE = """
 insert into stage_rules values (:provider, :agreed_fees, :agreed_adjustments, :withholds_tax,
     :settles, :bank, :reserve, :fee_tolerance, :rate_tolerance)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from resources.settings import Settings
-from resources.store import exceptions, stale
+from resources.store import exceptions
 from resources.store.engine import connected, one_at_a_time
 from resources.store.frames import read_rows, scalar
 from resources.wiring import Systems
@@ -22,12 +22,13 @@ from sync_assets.domain.orders import Problem
 from sync_assets.domain.settlement_policy import SettlementPolicy
 from sync_assets.settlements import policy as policies
 from sync_assets.settlements import posting_items as wanted
+from sync_assets.settlements.counter_entries import correct
 from sync_assets.settlements.like import like
-from sync_assets.settlements.staging import stage
+from sync_assets.settlements.staging import again, stage
+from sync_assets.settlements.valuing import HAS_FOREIGN, value
 from sync_assets.trouble import exceptional
 
 LOCK = "post journals"
-REBOOKING = "rebooking"
 #: Memory of one statement's sorts and joins: these run one at a time and over everything.
 ROOM = "set local work_mem = '256MB'"
 
@@ -56,7 +57,7 @@ def post(systems: Systems, run_id: str | None) -> Posted:
         _stage_digits(connection)
         total = Posted(corrections=correct(connection, now, run_id))
         _collect(connection, rules, now)
-        _value(connection)
+        value(connection)
         _stage_accounts(connection, rules)
         _place(connection)
         total.held = _hold(connection, systems, now, run_id)
@@ -169,103 +170,6 @@ def _collect(connection: Connection, rules: SettlementPolicy, now: datetime) -> 
     connection.exec_driver_sql("analyze items")
 
 
-# ---------------------------------------------------------------- what it is worth
-
-_OWN_CURRENCY = """
-update items i set company_amount = i.amount from stage_companies c
-where c.company = i.company and i.currency = c.company_currency
-"""
-#: The rate of every day and currency that came up: the latest one known then.
-_DAY_RATES = """
-create temp table day_rates on commit drop as
-select k.company, k.currency, k.on_day, r.rate, coalesce(d.digits, 2) as digits
-from (select distinct company, currency, on_day from items where company_amount is null) k
-join stage_companies c using (company)
-left join stage_digits d on d.currency = c.company_currency
-join lateral (
-    select x.rate from core.exchange_rates x where x.currency = k.currency
-      and x.company_currency = c.company_currency and x.on_day <= k.on_day
-    order by x.on_day desc limit 1
-) r on true
-"""
-_AT_THE_RATE = """
-update items i set company_amount = round(i.amount * r.rate, r.digits)
-from day_rates r
-where r.company = i.company and r.currency = i.currency and r.on_day = i.on_day
-  and i.company_amount is null {only}
-"""
-#: What clears a payment is worth what the payment was worth when it was booked, now or before.
-_CLEARED = """
-with asked as (
-    select i.source_ref, i.amount, min(e.ref) as payment_ref
-    from items i join core.match_items e on e.match_id = i.match_id and e.side = 'expected'
-    where i.company_amount is null and i.source_kind = 'line' and i.account_kind = 'clearing'
-    group by 1, 2 having count(*) = 1
-), worth as (
-    select a.source_ref, i.amount, i.company_amount from asked a
-    join items i on i.source_kind = 'payment' and i.source_ref = a.payment_ref
-        and i.account_kind = 'clearing'
-    union all
-    select a.source_ref, b.amount, b.company_amount from asked a
-    join core.journal_sources b on b.source_kind = 'payment' and b.source_ref = a.payment_ref
-        and b.purpose = 'receipt' and b.is_live
-    join core.journal_lines j using (entry_ref, line_no)
-    where j.account_kind = 'clearing'
-)
-update items i set company_amount = -w.company_amount from worth w
-where i.company_amount is null and i.source_kind = 'line' and i.account_kind = 'clearing'
-  and w.source_ref = i.source_ref and w.amount = -i.amount
-"""
-_CONVERSIONS = """
-create temp table conversions on commit drop as
-select ctid as item, source_ref, match_id, currency, amount, company_amount
-from items where account_kind = 'conversion'
-"""
-#: A conversion is worth what came of it: its two sides are one amount of the company's.
-_CONVERTED = """
-with pairs as (
-    select a.item, b.company_amount from conversions a
-    join conversions b on b.source_ref = a.source_ref and b.currency <> a.currency
-    where {which}
-    union
-    select a.item, b.company_amount from conversions a
-    join conversions b on b.match_id = a.match_id and b.source_ref <> a.source_ref
-        and b.currency <> a.currency
-    where {which}
-)
-update items i set company_amount = -p.company_amount from pairs p where i.ctid = p.item
-"""
-
-
-def _value(connection: Connection) -> None:
-    """What everything is worth in the company's currency; what is left is gain or loss."""
-    connection.exec_driver_sql(_OWN_CURRENCY)
-    if not scalar(connection, _HAS_FOREIGN):
-        return
-    _again(connection, "day_rates", _DAY_RATES)
-    connection.exec_driver_sql(_AT_THE_RATE.format(only="and i.source_kind = 'payment'"))
-    connection.exec_driver_sql(_CLEARED)
-    _again(connection, "conversions", _CONVERSIONS)
-    one_known = "a.company_amount is null and b.company_amount is not null"
-    connection.exec_driver_sql(_CONVERTED.format(which=one_known))
-    connection.exec_driver_sql(_AT_THE_RATE.format(only=""))
-    _again(connection, "conversions", _CONVERSIONS)
-    gains = "a.amount > 0 and b.amount < 0 and b.company_amount is not null"
-    connection.exec_driver_sql(_CONVERTED.format(which=gains))
-
-
-def _again(connection: Connection, name: str, statement: str) -> None:
-    connection.exec_driver_sql(f"drop table if exists {name}")
-    connection.exec_driver_sql(statement)
-    connection.exec_driver_sql(f"analyze {name}")
-
-
-_HAS_FOREIGN = """
-select exists (select from items i join stage_companies c using (company)
-    where i.currency <> c.company_currency)
-"""
-
-
 # ---------------------------------------------------------------- where it goes
 
 
@@ -375,9 +279,9 @@ where e.number = n.number
 
 def _place(connection: Connection) -> None:
     for name, statement in (("keyed", _KEYED), ("entries", _ENTRIES), ("placed", _PLACED)):
-        _again(connection, name, statement)
+        again(connection, name, statement)
     connection.exec_driver_sql("create unique index on entries (number)")
-    has_foreign = scalar(connection, _HAS_FOREIGN)
+    has_foreign = scalar(connection, HAS_FOREIGN)
     for statement in (_CLOSED, *([_NO_FX] if has_foreign else []), _NAMED):
         connection.exec_driver_sql(statement)
 
@@ -488,94 +392,6 @@ def _write(connection: Connection, now: datetime, run_id: str | None, total: Pos
     total.entries = connection.execute(text(_INSERT_ENTRIES), values).rowcount
     if not total.entries:
         return
-    _again(connection, "made_lines", _LINES)
+    again(connection, "made_lines", _LINES)
     total.lines = connection.exec_driver_sql(_INSERT_LINES).rowcount
     total.items = connection.exec_driver_sql(_INSERT_SOURCES).rowcount
-
-
-# ---------------------------------------------------------------- counter entries
-
-_COUNTER = """
-create temp table counters on commit drop as
-select 'correction:' || o.entry_ref || ':' || (1 + (select count(*) from core.journal_entries x
-        where x.kind = 'correction' and x.batch_ref = e.batch_ref)) as counter_ref,
-    o.entry_ref, e.company, e.erp, e.journal, e.company_currency, e.provider, e.store, e.batch_ref,
-    greatest(cast(:now as date), e.posted_on) as wanted_on,
-    greatest(cast(:now as date), e.posted_on) as on_day
-from (select distinct entry_ref from overtaken) o join core.journal_entries e using (entry_ref)
-"""
-_COUNTER_CLOSED = """
-update counters e set on_day = case when c.late <> 'hold' then (
-    select min(m.day)::date from generate_series(0, 240) s (n),
-        lateral (select date_trunc('month', e.wanted_on) + make_interval(months => s.n) as day) m
-    where not exists (select from core.periods p where p.company = e.company and p.is_closed
-        and p.period = to_char(m.day, 'YYYY-MM'))) end
-from stage_companies c
-where c.company = e.company and exists (select from core.periods p where p.company = e.company
-    and p.is_closed and p.period = to_char(e.wanted_on, 'YYYY-MM'))
-"""
-_COUNTER_ENTRIES = """
-insert into core.journal_entries (entry_ref, kind, company, erp, journal, posted_on, period,
-    company_currency, provider, store, batch_ref, description, reverses, created_at, run_id)
-select c.counter_ref, 'correction', c.company, c.erp, c.journal, c.on_day,
-    to_char(c.on_day, 'YYYY-MM'), c.company_currency, c.provider, c.store, c.batch_ref,
-    'Takes back part of ' || c.entry_ref, null, :now, cast(:run_id as text)
-from counters c where c.on_day is not null
-"""
-_COUNTER_LINES = """
-insert into core.journal_lines (entry_ref, line_no, account, account_kind, amount, currency,
-    company_amount, tax_code, store, description, item_count)
-with back as (
-    select c.counter_ref, l.line_no, l.account, l.account_kind, l.currency, l.tax_code, l.store,
-        l.description, -sum(s.amount) as amount, -sum(s.company_amount) as company_amount,
-        count(*) as items
-    from overtaken o join counters c using (entry_ref)
-    join core.journal_sources s using (entry_ref, line_no, source_kind, source_ref, purpose)
-    join core.journal_lines l using (entry_ref, line_no)
-    where c.on_day is not null group by 1, 2, 3, 4, 5, 6, 7, 8
-), rest as (
-    select b.counter_ref, b.currency, sum(b.company_amount) as off from back b
-    group by 1, 2 having sum(b.company_amount) <> 0
-)
-select counter_ref, line_no, account, account_kind, amount, currency, company_amount, tax_code,
-    store, description, items from back
-union all
-select r.counter_ref, 10000 + row_number() over (partition by r.counter_ref order by r.currency)
-    ::integer, a.account, 'fx', 0, r.currency, -r.off, null, null, 'exchange gain or loss', 0
-from rest r join counters c using (counter_ref)
-join (select company, min(account) as account from (
-    select e.company, l.account from core.journal_lines l join core.journal_entries e
-        using (entry_ref) where l.account_kind = 'fx') f group by 1) a on a.company = c.company
-"""
-_ENDED = """
-update core.journal_sources s set is_live = false
-from overtaken o join counters c using (entry_ref)
-where c.on_day is not null and s.entry_ref = o.entry_ref and s.line_no = o.line_no
-  and s.source_kind = o.source_kind and s.source_ref = o.source_ref and s.purpose = o.purpose
-"""
-_COUNTER_SOURCES = """
-insert into core.journal_sources (entry_ref, line_no, source_kind, source_ref, purpose, match_id,
-    amount, company_amount, is_live)
-select c.counter_ref, s.line_no, s.source_kind, s.source_ref, s.purpose, s.match_id, -s.amount,
-    -s.company_amount, false
-from overtaken o join counters c using (entry_ref)
-join core.journal_sources s using (entry_ref, line_no, source_kind, source_ref, purpose)
-where c.on_day is not null
-"""
-
-
-def correct(connection: Connection, now: datetime, run_id: str | None) -> int:
-    """Take back what was booked and does not hold, by counter entries; answers how many."""
-    for name in ("overtaken", "counters"):
-        connection.exec_driver_sql(f"drop table if exists {name}")
-    connection.exec_driver_sql(wanted.OVERTAKEN)
-    values = {"now": now, "run_id": run_id}
-    connection.execute(text(_COUNTER), values)
-    connection.exec_driver_sql(_COUNTER_CLOSED)
-    made = connection.execute(text(_COUNTER_ENTRIES), values).rowcount
-    if made:
-        connection.exec_driver_sql(_COUNTER_LINES)
-        connection.exec_driver_sql(_COUNTER_SOURCES)
-        connection.exec_driver_sql(_ENDED)
-    stale.take(connection, REBOOKING)
-    return int(made)

@@ -19,3 +19,10 @@ def stage(connection: Connection, shape: str, rows: Sequence[Mapping[str, Any]])
             [dict(row) for row in rows],
         )
     connection.exec_driver_sql(f"analyze {name}")
+
+
+def again(connection: Connection, name: str, statement: str) -> None:
+    """Make a temporary table anew; the planner is told what is in it."""
+    connection.exec_driver_sql(f"drop table if exists {name}")
+    connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"analyze {name}")

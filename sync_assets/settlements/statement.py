@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from resources.store.frames import copy_frame, read_rows, scalar
+from resources.store.money_facts import settled_providers
 from sync_assets.domain.money import DIGITS
 from sync_assets.domain.orders import Row
 from sync_assets.domain.policy import sku_pattern
@@ -47,23 +48,6 @@ class Key(NamedTuple):
 
 
 # ---------------------------------------------------------------- what is there
-
-
-def providers(connection: Connection) -> list[str]:
-    """Every provider with a settled line; steps through the index, not through the lines."""
-    return [row["provider"] for row in read_rows(connection, _PROVIDERS)]
-
-
-_PROVIDERS = """
-with recursive found as (
-    (select provider from core.settlement_lines order by provider limit 1)
-    union all
-    select (select l.provider from core.settlement_lines l where l.provider > f.provider
-        order by l.provider limit 1)
-    from found f where f.provider is not null
-)
-select provider from found where provider is not null order by provider
-"""
 
 
 def known_time(connection: Connection, provider: str) -> tuple[datetime, datetime] | None:
@@ -140,7 +124,7 @@ def refresh(
     written `2017-03`.
     """
     names = sorted(set(months))
-    known = providers(connection)
+    known = settled_providers(connection)
     asked = [
         Asked(provider, month, *period(month).bounds(zone_of(provider)))
         for month in names

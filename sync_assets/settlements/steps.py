@@ -50,7 +50,7 @@ def map_all(systems: Systems, run_id: str | None) -> dict[str, int]:
 def match(systems: Systems, run_id: str | None) -> Matched:
     """Bring the expected ledger up to date, match, and say why the rest is open."""
     expecting.expect(systems, run_id)
-    expecting.tell_of_disputes(systems, run_id)
+    expecting.expect_what_lines_tell(systems, run_id)
     done = _match(systems, run_id)
     if expecting.failed_refunds_come_back(systems, run_id):
         again = _match(systems, run_id)

@@ -73,7 +73,7 @@ def deliveries_of(systems: Systems, kind: str, run_id: str | None, say: Say) -> 
             hand = DeliveryHand(erp, kind)
             return send(systems, deliveries(kind), name, how, hand, run_id, say)
 
-    return each([n for n, e in systems.settings.erps.items() if e.kind == kind], post)
+    return each(systems.settings.erps_of(kind), post)
 
 
 def notices(systems: Systems, run_id: str | None, say: Say) -> Sent:

@@ -75,6 +75,6 @@ def ships(warehouse: object) -> bool:
 def systems_of(settings: Settings, kind: str) -> list[str]:
     """Systems of a kind that ship."""
     return [
-        *[name for name, one in settings.erps.items() if one.kind == kind],
+        *settings.erps_of(kind),
         *[n for n, one in settings.warehouses.items() if one.kind == kind and ships(one)],
     ]

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 
+from tests.effort import at_most
 from tests.faults import (
     assert_all_is_well,
     each_hour,
@@ -20,7 +21,7 @@ from tests.worlds import World
 
 
 def test_a_run_killed_after_any_request_is_finished_by_later_ones(world: World) -> None:
-    for at in count(1):
+    for at in count(1, at_most(2, 1)):
         place_some(world)
         with killed_at_request(world, at) as axe:
             run(world)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from resources.sandbox.faults import Trouble
 from resources.store import postgres
 from resources.store.engine import engine_for
+from tests.effort import at_most
 from tests.faults import assert_all_is_well, killed_at_request, place_some, recover, run
 from tests.worlds import World, small_world
 
@@ -41,7 +42,7 @@ def trouble(world: World, rates: dict[Trouble, float], seed: int) -> None:
 
 
 @settings(
-    max_examples=8,
+    max_examples=at_most(4, 8),
     deadline=None,
     derandomize=True,
     database=None,

@@ -22,12 +22,14 @@ from resources.store.engine import engine_for
 from sync_assets.settlements import steps
 from tests.faults import killed_at_request, killed_at_statement, open_writes
 from tests.settling import (
-    START,
     US,
     Money,
-    bank_camt,
     days,
     settled_world,
+)
+from tests.settling_files import (
+    START,
+    bank_camt,
     stripe_charge,
     stripe_file,
     stripe_payout,

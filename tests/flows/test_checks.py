@@ -130,6 +130,37 @@ def test_good_rows_of_a_later_run_do_not_clear_a_bad_one(world: World, runs: Run
     assert world.erp.order_count() == 0
 
 
+def looked_at(result: dg.ExecuteInProcessResult) -> int:
+    """How many addresses a run's check looked at."""
+    (check,) = [
+        one
+        for one in result.get_asset_check_evaluations()
+        if one.check_name == "order_addresses_keep_their_schema"
+    ]
+    return int(shown(check)["rows"])
+
+
+def test_a_run_looks_at_its_own_rows_and_once_a_day_at_all(world: World, runs: Runs) -> None:
+    first = world.place()
+    world.clock.forward(seconds=2)
+    of_one = looked_at(runs(jobs.DRY_RUN))  # never looked at before
+    world.place()
+    world.clock.forward(seconds=2)
+    assert looked_at(runs(jobs.DRY_RUN)) == of_one > 0
+    world.clock.forward(hours=1)
+    broken = "update core.order_addresses set role = 'pick up' where order_ref = :ref"
+    world.execute(broken, ref=f"us:{first}")
+    idle = runs(jobs.DRY_RUN)
+    assert (idle.success, looked_at(idle)) == (True, 0)
+
+    world.clock.forward(days=1)
+    hurried = runs(jobs.ORDERS_NOW)
+    assert (hurried.success, looked_at(hurried)) == (True, 0)
+    daily = runs(jobs.DRY_RUN)
+    assert (daily.success, looked_at(daily)) == (False, 2 * of_one)
+    assert looked_at(runs(jobs.ORDERS_NOW)) == 2 * of_one  # until it is mended, nobody looks away
+
+
 # ---------------------------------------------------------------- shop and core
 
 

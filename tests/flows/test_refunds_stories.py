@@ -27,6 +27,7 @@ from resources.errors import RemoteError
 from resources.sandbox.faults import Fault, Trouble
 from resources.store import postgres
 from resources.store.engine import connected
+from tests.effort import at_most
 from tests.faults import killed_at_request
 from tests.faults.test_random_faults import fresh_world
 from tests.returning import WILLING, AfterSale, after_sale
@@ -200,7 +201,7 @@ def test_no_story_pays_credits_or_books_twice_and_every_story_ends(
     run_state_machine_as_test(
         told,
         settings=settings(
-            max_examples=15,
+            max_examples=at_most(6, 15),
             stateful_step_count=20,
             phases=[Phase.generate],  # a shorter story would take an hour to be found
             deadline=None,

@@ -17,17 +17,19 @@ from sync_assets.settlements.things import Act
 from tests.runs import Runs
 from tests.settling import (
     EU,
-    START,
     US,
     Money,
+    days,
+    settled_world,
+)
+from tests.settling_files import (
+    START,
     adyen_captures,
     adyen_file,
     adyen_row,
     bank_camt,
     bank_csv,
     cod_file,
-    days,
-    settled_world,
     stripe_charge,
     stripe_file,
     stripe_payout,

@@ -10,20 +10,22 @@ from sqlalchemy import Engine
 
 from tests.settling import (
     EU,
-    START,
     UK,
     US,
     Money,
+    days,
+    settled_world,
+)
+from tests.settling_files import (
+    START,
     adyen_captures,
     adyen_file,
     adyen_row,
     bank_camt,
     bank_csv,
     cod_file,
-    days,
     paypal_file,
     paypal_row,
-    settled_world,
     stripe_charge,
     stripe_file,
     stripe_payout,
@@ -263,6 +265,60 @@ def test_a_refund_is_settled_in_another_payout_than_its_sale(one: Money) -> None
         "6200 1.75 USD",
     ]
     assert one.balances() == {"1100": "-120.00 USD", "1220": "115.05 USD", "6200": "4.95 USD"}
+
+
+def _refunded_at_the_provider(one: Money, *keys: str) -> str:
+    """A settled order of which a person gave 30.00 back, once for each key, without the shop."""
+    order = one.order(1, "100.00", payment="pi_1")
+    of = {"payout": "po_10001"}
+    lines = [_movement(f"txn_{key}", "refund", "-30.00", f"re_{key}", **of) for key in keys]
+    one.drop("stripe_us", "a.csv", stripe_file(stripe_charge(1, "100.00", "3.20", **of), *lines))
+    one.settle(hours=1)
+    return order
+
+
+def test_a_refund_by_hand_is_known_once_the_shop_has_it_written_down(one: Money) -> None:
+    order = _refunded_at_the_provider(one, "2")
+    assert one.open() == {("stripe_us:txn_2", "refund_unknown"): "-30.00 USD"}
+    one.refund("r1", order, "30.00", method="manual")
+    one.settle(hours=1)
+    assert one.matches() == [
+        ("exact", "stripe_us:txn_1", "us:1:capture"),
+        ("exact", "stripe_us:txn_2", "r1"),
+    ]
+    assert one.open() == {}
+    assert one.told() == set()
+    assert one.balances() == {"1100": "-70.00 USD", "1210": "66.80 USD", "6200": "3.20 USD"}
+
+
+def test_a_refund_by_hand_that_no_line_pays_is_not_expected_of_the_provider(one: Money) -> None:
+    """It may have been cash: one line is no reason to expect two."""
+    order = _refunded_at_the_provider(one, "2")
+    one.refund("r1", order, "30.00", method="manual")
+    one.refund("r2", order, "30.00", method="manual")
+    one.refund("r3", order, "10.00", method="manual")
+    one.settle(days=60)
+    assert one.matches()[1] == ("exact", "stripe_us:txn_2", "r1")
+    paid = one.world.rows("select payment_ref from core.payments order by 1")
+    assert [row["payment_ref"] for row in paid] == ["r1", "us:1:capture"]
+    assert one.open() == {}
+
+
+def test_a_line_pays_the_refund_that_the_gateway_was_told_before_one_by_hand(one: Money) -> None:
+    order = one.order(1, "100.00", payment="pi_1")
+    one.refund("r1", order, "30.00")
+    one.refund("r2", order, "30.00", method="manual")
+    lines = [_movement(f"txn_{key}", "refund", "-30.00", f"re_{key}") for key in "23"]
+    one.drop("stripe_us", "a.csv", stripe_file(stripe_charge(1, "100.00", "3.20"), lines[0]))
+    one.settle(hours=1)
+    assert [found[1:] for found in one.matches()] == [
+        ("stripe_us:txn_1", "us:1:capture"),
+        ("stripe_us:txn_2", "r1"),
+    ]
+    one.drop("stripe_us", "b.csv", stripe_file(lines[1]))
+    one.settle(hours=1)
+    assert ("exact", "stripe_us:txn_3", "r2") in one.matches()
+    assert one.open() == {}
 
 
 # ---------------------------------------------------------------- disputes

@@ -15,19 +15,22 @@ from resources.sandbox.faults import Fault, Trouble
 from resources.sandbox.stripe import StripeStandIn
 from resources.settings import StripeProvider
 from sync_assets import jobs
+from sync_assets.settlements import assets as settlements
 from tests.flows.test_definitions import MONEY_CHECKS
 from tests.runs import Runs, shown
-from tests.settling import (
-    Money,
+from tests.settling import Money, settled_world
+from tests.settling_files import (
     bank_camt,
     cod_file,
-    settled_world,
     stripe_charge,
     stripe_file,
     stripe_payout,
 )
+from tests.shared_database import spoil
 
 WHOLE = "2026-03-04|stripe_us"
+TABLES = [table for step in settlements.STEPS.values() for table in step]
+CHECKS = {*MONEY_CHECKS, *(f"{table}_keep_their_schema" for table in TABLES)}
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_a_run_reads_matches_books_and_every_check_agrees(one: Money, runs: Runs
     paid_out(one)
     result = runs(jobs.SETTLEMENTS)
     assert result.success
-    assert verdicts(result) == dict.fromkeys(MONEY_CHECKS, True)
+    assert verdicts(result) == dict.fromkeys(CHECKS, True)
     assert told(result, "raw", "stripe", "report_lines")["new_versions"] == 2
     by_rule = told(result, "core", "matches")["by_rule"]
     assert isinstance(by_rule, dict)
@@ -94,7 +97,7 @@ def test_a_second_run_writes_nothing_and_posts_nothing_twice(one: Money, runs: R
     one.world.clock.forward(hours=1)
     again = runs(jobs.SETTLEMENTS)
     assert again.success
-    assert verdicts(again) == dict.fromkeys(MONEY_CHECKS, True)
+    assert verdicts(again) == dict.fromkeys(CHECKS, True)
     assert (one.counts(), one.in_erp()) == before
 
 
@@ -124,6 +127,41 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others(one: Money, runs: R
     assert [path.name[:8] for path in (folder / "done").glob("*.csv")] == ["itemised"]
     assert [code for _, code in one.told()] == ["file_refused"]
     assert one.balances()["1000"] == "96.80 USD"
+
+
+#: What a hand, a migration or another writer may do to a row; constraints refuse more than this.
+BREAKAGES = {
+    "settlement_lines": "currency = 'dollars'",
+    "payouts": "currency = 'usd'",
+    "bank_lines": "currency = ''",
+    "bank_statements": "number = -1",
+    "payments": "currency = 'US'",
+    "matches": "rule = 'By Ear'",
+    "journal_entries": "company_currency = 'dollars'",
+    "journal_lines": "account = ''",
+    "reconciliations": "currency = 'dollars'",
+}
+
+
+def test_a_row_of_money_that_is_not_what_it_says_is_named(one: Money, runs: Runs) -> None:
+    paid_out(one)
+    assert runs(jobs.SETTLEMENTS).success
+    good = runs.schema_checks()
+    assert all(check.passed for check in good.values())
+    rows = {table: shown(good[table])["rows"] for table in TABLES}
+    assert rows["settlement_lines"] == rows["matches"] == 2
+    assert rows["journal_entries"] == 3
+    assert rows["journal_lines"] == one.counts()["core.journal_lines"]
+    assert rows["reconciliations"] > 0
+
+    for table, change in BREAKAGES.items():
+        first = f"ctid = (select min(ctid) from core.{table})"
+        assert spoil(one.systems.engine, f"update core.{table} set {change} where {first}") == 1
+    bad = runs.schema_checks()
+    assert {name for name, check in bad.items() if not check.passed} == set(BREAKAGES)
+    for table, change in BREAKAGES.items():
+        told = shown(bad[table])
+        assert (told["faults"], told["columns"]) == (1, change.partition(" ")[0]), table
 
 
 # ---------------------------------------------------------------- a provider that is asked

@@ -32,12 +32,14 @@ from tests.settling import (
     PROVIDERS,
     Money,
     settled_world,
+)
+from tests.settling_files import START as MONEY_START
+from tests.settling_files import (
     stripe_charge,
     stripe_file,
     stripe_payout,
     stripe_row,
 )
-from tests.settling import START as MONEY_START
 from tests.worlds import START, World
 
 NEXT_DAY = MONEY_START + timedelta(days=1)

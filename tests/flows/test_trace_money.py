@@ -16,12 +16,14 @@ from resources.store.engine import connected, engine_for
 from sync_assets.ops import trace_money, tracing
 from tests.desk import said
 from tests.settling import (
-    START,
     US,
     Money,
-    bank_camt,
     days,
     settled_world,
+)
+from tests.settling_files import (
+    START,
+    bank_camt,
     stripe_charge,
     stripe_file,
     stripe_payout,

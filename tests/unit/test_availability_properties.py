@@ -12,9 +12,12 @@ from sync_assets.domain.availability import availability
 from sync_assets.domain.dividing import interchangeable
 from sync_assets.domain.explaining import explain
 from sync_assets.domain.policy import Policy
+from tests.effort import at_most
 from tests.stock_facts import Stock, policies, stocks
 
-modest = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+modest = settings(
+    max_examples=at_most(60, 150), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 KEPT = (
     "atp_units",
     "safety_units",

@@ -36,6 +36,7 @@ from sync_assets.domain.returns import Source
 from sync_assets.domain.returns_policy import ReturnRule
 from sync_assets.domain.sagas import CLOSED, Saga, may
 from sync_assets.domain.tracking import ParcelState as P
+from tests.effort import at_most
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ORDER = "us:1"
@@ -389,5 +390,5 @@ class Story(RuleBasedStateMachine):
 
 TestStory = Story.TestCase
 TestStory.settings = settings(
-    max_examples=250, stateful_step_count=40, deadline=None, derandomize=True
+    max_examples=at_most(100, 250), stateful_step_count=40, deadline=None, derandomize=True
 )

@@ -30,6 +30,7 @@ from resources.sandbox.faults import Fault, Trouble
 from resources.store import postgres
 from resources.store.engine import engine_for
 from sync_assets.domain.sagas import CLOSED, NOTHING, Saga, may
+from tests.effort import at_most
 from tests.faults import killed_at_request, killed_at_statement, open_writes
 from tests.shipping import POLICY, SECRET, ShippingWorld, shipping_world
 
@@ -493,7 +494,7 @@ def test_nothing_is_shipped_told_or_lost_twice(
     run_state_machine_as_test(
         lambda: ShipmentStory(server, tmp_path),
         settings=settings(
-            max_examples=8,
+            max_examples=at_most(4, 8),
             stateful_step_count=25,
             derandomize=True,
             database=None,

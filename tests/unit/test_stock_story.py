@@ -23,6 +23,7 @@ from sync_assets.domain.explaining import Component, SkuFacts, StockAt, sellable
 from sync_assets.domain.orders import OrderState
 from sync_assets.domain.policy import Policy
 from sync_assets.domain.reservations import OrderFacts, picked, reservation
+from tests.effort import at_most
 from tests.stock_facts import policy
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -381,4 +382,6 @@ class StockStory(RuleBasedStateMachine):
 
 
 TestStockStory = StockStory.TestCase
-TestStockStory.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestStockStory.settings = settings(
+    max_examples=at_most(80, 200), stateful_step_count=40, deadline=None
+)

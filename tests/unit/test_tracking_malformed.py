@@ -13,6 +13,7 @@ from sync_assets.domain.tracking import SeenTracking
 from sync_assets.mappers.tracking import CARRIERS, Answer, answer, trackings
 from sync_assets.mappers.tracking.refusals import sentence
 from tests.carrier_answers import samples
+from tests.effort import at_most
 
 CODES = {
     "tracking.not_found",
@@ -21,7 +22,9 @@ CODES = {
     "tracking.malformed",
     "tracking.carrier_error",
 }
-modest = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+modest = settings(
+    max_examples=at_most(60, 150), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

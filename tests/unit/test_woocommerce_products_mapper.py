@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sync_assets.domain.catalog import Listing
 from sync_assets.domain.orders import Problem, Rejected
 from sync_assets.mappers import woocommerce_products as products
+from tests.effort import at_most
 
 PATHS = {15: ("Uncategorized",), 16: ("Home",), 17: ("Home", "Lamps"), 18: ("Tea & Co",)}
 IDS = {path: key for key, path in PATHS.items()}
@@ -477,7 +478,7 @@ def listings(draw: st.DrawFn) -> Listing:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_most(100, 300), deadline=None)
 @given(listings())
 def test_what_is_written_reads_back_equal(listing: Listing) -> None:
     fields = products.product_fields(listing, IDS)
@@ -503,7 +504,7 @@ def test_a_quantity_that_is_written_reads_back_equal(
     assert (seen["backorders"], seen["lead_days"]) == (backorders, days)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=at_most(60, 150), deadline=None)
 @given(
     st.sampled_from(sorted(shop_product())),
     st.recursive(
