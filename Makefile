@@ -54,10 +54,10 @@ bench-surge: $(READY) ## Six times the orders for two hours, everything going wr
 	$(BIN)/python bench/surge.py $(ARGS)
 
 # The lock names every package with its digest, so there is nothing to resolve; the project itself is
-# installed on top of it.
+# installed on top of it. Modules are compiled when they are first used, most of them never.
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 

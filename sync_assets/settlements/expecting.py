@@ -48,10 +48,13 @@ def expect_what_lines_tell(systems: Systems, run_id: str | None) -> int:
 
 
 def failed_refunds_come_back(systems: Systems, run_id: str | None) -> int:
-    """Expect the money of refunds that failed after it had left; whatever was settled did move."""
+    """Expect the money of refunds that failed after it had left; whatever was settled did move.
+
+    One that went through after all brings nothing back.
+    """
     with connected(systems.engine) as connection, one_at_a_time(connection, LOCK):
-        moved = connection.exec_driver_sql(_MOVED).rowcount
-        return moved + _merge(connection, _FAILED_AFTER, run_id)
+        changed = sum(connection.exec_driver_sql(one).rowcount for one in (_MOVED, _NOT_BACK))
+        return changed + _merge(connection, _FAILED_AFTER, run_id)
 
 
 # ---------------------------------------------------------------- by which account
@@ -311,6 +314,14 @@ from written w join lines t using (order_ref, amount, currency, place)
 _MOVED = """
 update core.payments p set is_void = false
 where p.is_void and exists (select from core.match_items i where i.side = 'expected' and i.is_live
+    and i.ref = p.payment_ref)
+"""
+_NOT_BACK = """
+update core.payments p set is_void = true
+from core.refunds m
+where p.kind = 'refund_failed' and not p.is_void and p.payment_ref = m.refund_ref || ':back'
+  and m.state not in ('failed', 'withdrawn', 'reversed')
+  and not exists (select from core.match_items i where i.side = 'expected' and i.is_live
     and i.ref = p.payment_ref)
 """
 _FAILED_AFTER = """

@@ -3,8 +3,10 @@ nothing.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -309,6 +311,32 @@ def test_up_to_the_limit_one_person_writes_off(desk: Desk) -> None:
     assert given.match_id is not None
     assert kept(desk, given.match_id) == ("write_off", D(0), "write_off", "ada")
     assert items(desk, given.match_id) == [("expected", "us:1:capture", D("25.00"))]
+
+
+def test_of_two_people_who_decide_at_the_same_moment_one_is_told(desk: Desk) -> None:
+    """Whoever comes second sees what the first did, and does nothing of it again."""
+    for number in range(10):
+        ref = f"us:{number}:capture"
+        desk.payment(ref, "25.00")
+        start = Barrier(2)
+
+        def decide(by: str, ref: str = ref, start: Barrier = start) -> giving_up.Given | str:
+            start.wait(10)
+            try:
+                return write_off(desk, ref, by)
+            except NotPossible as fault:
+                return str(fault)
+
+        with ThreadPoolExecutor(2) as people:
+            told = list(people.map(decide, ("ada", "bob")))
+        (sentence,) = [one for one in told if isinstance(one, str)]
+        assert f"{ref} is" in sentence
+        (given,) = [one for one in told if not isinstance(one, str)]
+        found = desk.rows(
+            "select match_id from core.match_items where ref = :ref and is_live", ref=ref
+        )
+        assert found == [{"match_id": given.match_id}]
+    assert len(desk.audit()) == 10
 
 
 def test_above_the_limit_another_person_must_agree(desk: Desk) -> None:

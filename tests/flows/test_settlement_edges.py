@@ -217,6 +217,27 @@ def test_a_refund_that_failed_after_it_was_settled_comes_back(one: Money) -> Non
     assert one.balances() == {"1100": "-100.00 USD", "1210": "96.80 USD", "6200": "3.20 USD"}
 
 
+def test_a_refund_that_went_through_after_all_brings_nothing_back(one: Money) -> None:
+    order = one.order(1, "100.00", payment="pi_1")
+    one.refund("r1", order, "30.00", provider_ref="re_1")
+    lines = (
+        stripe_charge(1, "100.00", "3.20", payout="po_10001"),
+        _movement("txn_2", "refund", "-30.00", "re_1", payout="po_10001"),
+    )
+    one.drop("stripe_us", "a.csv", stripe_file(*lines))
+    one.settle(hours=1)
+    before = one.balances()
+    one.move("r1", "confirmed", "failed")
+    one.settle(hours=1)
+    back = "select is_void from core.payments where payment_ref = 'r1:back'"
+    assert one.world.rows(back) == [{"is_void": False}]
+    one.move("r1", "failed", "confirmed")
+    one.settle(days=60)
+    assert one.world.rows(back) == [{"is_void": True}]
+    assert one.open() == {}
+    assert one.balances() == before
+
+
 def _movement(
     key: str, category: str, gross: str, movement: str, fee: str = "0.00", **more: str
 ) -> str:
