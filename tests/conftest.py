@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +15,6 @@ from sqlalchemy import Engine
 
 from resources.store import postgres
 from resources.store.engine import engine_for, migrate
-from tests.shared_database import SharedDatabase
 from tests.worlds import World, small_world
 
 
@@ -26,7 +24,7 @@ def server() -> Iterator[postgres.Databases]:
     named = os.environ.get("SYNC_DATABASE_URL")
     # Not pytest's own folders: a socket's path must stay under 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="sync-pg-", dir=_memory()))
-    # Nothing lives long enough to be vacuumed.
+    # No database lives long enough to be vacuumed.
     found = postgres.named(named) if named else postgres.disposable(folder, autovacuum="off")
     template = postgres.Databases(found.store.set(database=f"template_{uuid4().hex[:8]}"))
     postgres.create_database(template, str(template.store.database))
@@ -55,23 +53,12 @@ def database(server: postgres.Databases) -> Iterator[postgres.Databases]:
     postgres.drop_database(server, name)
 
 
-@pytest.fixture(scope="session")
-def shared(server: postgres.Databases) -> Iterator[SharedDatabase]:
-    """The database that tests use one after the other."""
-    with closing(SharedDatabase(server)) as one:
-        yield one
-
-
 @pytest.fixture
-def engine(request: pytest.FixtureRequest, shared: SharedDatabase) -> Iterator[Engine]:
-    """An engine on an empty database: the fresh one where the test names that, else the shared."""
-    if "database" in request.fixturenames:
-        one = engine_for(request.getfixturevalue("database"))
-        yield one
-        one.dispose()
-        return
-    shared.clean()
-    yield shared.engine
+def engine(database: postgres.Databases) -> Iterator[Engine]:
+    """An engine on the fresh database."""
+    one = engine_for(database)
+    yield one
+    one.dispose()
 
 
 @pytest.fixture

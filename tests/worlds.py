@@ -74,6 +74,13 @@ class Clock:
         self.at += timedelta(**step)
 
 
+def spoil(engine: Engine, statement: str) -> int:
+    """Change what triggers guard, as somebody with every right could; answers how many rows."""
+    with connected(engine) as connection:
+        connection.exec_driver_sql("set local session_replication_role = replica")
+        return connection.exec_driver_sql(statement).rowcount
+
+
 @dataclass
 class World:
     """Everything one test needs, with its steps as plain calls."""

@@ -17,7 +17,7 @@ from resources.store.exceptions import NotPossible
 from sync_assets.ops.books_commands import app
 from sync_assets.settlements import books, rates
 from tests.deciding_facts import MARCH, NOON, UK, US, Desk, at_command_line, desk_at
-from tests.shared_database import spoil
+from tests.worlds import spoil
 
 D = Decimal
 WHY = ("--note", "month end")

@@ -26,7 +26,7 @@ from tests.settling_files import (
     stripe_file,
     stripe_payout,
 )
-from tests.shared_database import spoil
+from tests.worlds import spoil
 
 WHOLE = "2026-03-04|stripe_us"
 TABLES = [table for step in settlements.STEPS.values() for table in step]
