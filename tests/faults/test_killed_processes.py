@@ -23,7 +23,7 @@ from tests.effort import at_most
 UP_SECONDS, THROUGH_SECONDS = 180, 180
 #: What is killed at the same moment; one after the other takes its time.
 ROUNDS = at_most(
-    (("receiver", "worker", "code-server", "daemon"), ("postgres",)),
+    (("receiver", "worker"), ("code-server", "daemon"), ("postgres",)),
     (("receiver",), ("worker",), ("code-server",), ("daemon",), ("postgres",)),
 )
 
